@@ -1,0 +1,125 @@
+"""The contract between the site and whatever generates an answer."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from django.core.checks import CheckMessage
+
+Role = Literal["system", "user", "assistant"]
+FinishReason = Literal["stop", "length", "content_filter"]
+StageName = Literal["queued", "loading", "reading", "writing"]
+
+
+@dataclass(frozen=True, slots=True)
+class ChatMessage:
+    """One turn of a conversation, as a model reads it."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatRequest:
+    """All that a backend needs to write one answer.
+
+    ``messages`` runs from the oldest to the newest; the last one is the user's, a leading ``system`` message is
+    optional. ``None`` and empty values leave the choice to the backend.
+    """
+
+    messages: tuple[ChatMessage, ...]
+    model: str = ""
+    """Overrides the backend's own ``model`` option."""
+    temperature: float | None = None
+    """0 is greedy; at most 2."""
+    top_p: float | None = None
+    """0 < top_p <= 1."""
+    max_output_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    """The answer ends before the first of these strings, which is not part of it."""
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEvent:
+    """Something that a backend says while it works. Readers skip the kinds that they do not know."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta(StreamEvent):
+    """A piece of the answer, whole characters only."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stage(StreamEvent):
+    """Why there is no text yet. Optional: a backend that never waits never says it."""
+
+    name: StageName
+    position: int | None = None
+    """Place in the backend's queue, 1 = next; only with ``queued``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What the answer took, in tokens of the model that wrote it."""
+
+    input_tokens: int
+    output_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finish(StreamEvent):
+    """The answer is over, and the model said why."""
+
+    reason: FinishReason
+    usage: Usage | None = None
+    """None where the backend does not count."""
+
+
+class BaseChatBackend(ABC):
+    """Base class of all chat backends.
+
+    ``OPTIONS`` in ``settings.CHAT_BACKENDS`` become keyword arguments of the constructor. Constructing only remembers
+    them: it opens nothing, imports no SDK and never fails for a reason outside the process, because system checks,
+    migrations and the admin construct backends too.
+    """
+
+    alias: str = ""
+    """The key in ``settings.CHAT_BACKENDS``; set by the registry."""
+
+    label: str = ""
+    """The human name, ``LABEL`` in the settings or else the alias; set by the registry."""
+
+    sends_data_away: ClassVar[bool] = True
+    """Whether conversations leave this machine; shown to users."""
+
+    @abstractmethod
+    def stream(self, request: ChatRequest) -> AsyncGenerator[StreamEvent]:
+        """Yield any number of ``TextDelta`` and ``Stage`` events, then exactly one ``Finish``.
+
+        Closing the generator, at any time, ends the work within a second and frees what it held; several streams may
+        run at once on one event loop.
+
+        Raises:
+            ChatBackendError: the answer could not be had, or not to its end.
+        """
+
+    async def list_models(self) -> Sequence[str]:
+        """Return the names that ``ChatRequest.model`` may take; empty where the backend cannot tell.
+
+        Raises:
+            ChatBackendError: the backend could not be asked.
+        """
+        return ()
+
+    async def aclose(self) -> None:
+        """Free what streams share (connections, processes). The backend can be used again afterwards."""
+
+    def check(self) -> list[CheckMessage]:
+        """Return what is wrong with the options, without asking anybody outside the process."""
+        return []
