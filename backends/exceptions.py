@@ -4,6 +4,7 @@
   + BackendMisconfigured      wrong or missing options; an administrator must act
     - AuthenticationFailed    the key was refused
     - ModelNotFound           the backend does not have this model
+    - InvalidChatBackend      settings.CHAT_BACKENDS has no such backend (defined beside the registry)
   + BackendUnavailable        down, unreachable, loading or full; asking again may help
     - BackendTimeout          no answer in time
     - StreamInterrupted       the answer broke off before the model said that it was done

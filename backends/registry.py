@@ -12,10 +12,13 @@ from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
 from backends.base import BaseChatBackend
+from backends.exceptions import BackendMisconfigured
 
 
-class InvalidChatBackend(ImproperlyConfigured):
+class InvalidChatBackend(BackendMisconfigured, ImproperlyConfigured):
     """``settings.CHAT_BACKENDS`` does not name this alias, or names it wrongly."""
+
+    code = "backend_missing"
 
 
 class ChatBackendHandler:

@@ -2,4 +2,30 @@
 
 from __future__ import annotations
 
-from chatsite.settings import *  # noqa: F403
+import os
+import tempfile
+from pathlib import Path
+
+# A developer's own .env and database have no say in a test.
+os.environ["VAR_DIR"] = tempfile.mkdtemp(prefix="chatsite-tests-")
+for _name in ("DATABASE_URL", "OPENAI_API_KEY", "OPENAI_BASE_URL", "HTTPS", "DEBUG", "ALLOWED_HOSTS", "LANGUAGE_CODE"):
+    os.environ.pop(_name, None)
+
+from chatsite.settings import *  # noqa: E402, F403
+from chatsite.settings import DATABASES, STORAGES, VAR_DIR  # noqa: E402
+
+# A file, because threads do not share an in-memory database without locking each other out.
+DATABASES["default"]["TEST"] = {"NAME": str(Path(VAR_DIR) / "test.sqlite3")}
+(Path(VAR_DIR) / "static").mkdir(exist_ok=True)
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+STORAGES = {**STORAGES, "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
+EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+ACCOUNT_RATE_LIMITS = False
+OPENAI_API_KEY = ""
+CHAT_HEARTBEAT_INTERVAL = 0.2
+CHAT_SHUTDOWN_GRACE = 0.5
+
+CHAT_BACKENDS = {
+    "echo": {"BACKEND": "tests.fakes.EchoBackend", "LABEL": "Echo"},
+    "scripted": {"BACKEND": "tests.fakes.ScriptedBackend", "LABEL": "Scripted"},
+}

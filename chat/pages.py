@@ -1,0 +1,106 @@
+"""What the pages show: turns of a conversation, and the list of conversations by day."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from chat import history
+from chat.markdown import render
+from chat.models import Conversation, Generation, Message, Role, User
+from chat.wording import Notice, notice_for
+
+SIDEBAR_CONVERSATIONS = 100
+
+_HANGUL = re.compile(r"[\uac00-\ud7a3]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """A message as a page shows it, with its place among its siblings."""
+
+    message: Message
+    generation: Generation | None
+    html: SafeString
+    position: int
+    """1 is the oldest sibling."""
+    total: int
+    previous: int | None
+    """The id of the sibling before it."""
+    next: int | None
+    notice: Notice | None
+
+    @property
+    def by(self) -> str:
+        """The name of the assistant at the time."""
+        return self.generation.assistant_name if self.generation else ""
+
+    @property
+    def is_running(self) -> bool:
+        return self.generation is not None and self.generation.is_running
+
+    @property
+    def lang(self) -> str:
+        """``ko`` for Korean text, which wants other line breaks; empty for any other."""
+        return "ko" if _HANGUL.search(self.message.content) else ""
+
+
+def turns(conversation: Conversation, messages: list[Message]) -> list[Turn]:
+    """Return the messages as turns; one query more, however many there are."""
+    families = history.siblings(conversation, messages)
+    return [_turn(message, families[message.pk]) for message in messages]
+
+
+def _turn(message: Message, family: list[int]) -> Turn:
+    generation: Generation | None = getattr(message, "generation", None)
+    place = family.index(message.pk)
+    return Turn(
+        message=message,
+        generation=generation,
+        html=render(message.content) if message.role == Role.ASSISTANT else SafeString(),
+        position=place + 1,
+        total=len(family),
+        previous=family[place - 1] if place > 0 else None,
+        next=family[place + 1] if place + 1 < len(family) else None,
+        notice=notice_for(generation) if generation else None,
+    )
+
+
+def sidebar(user: User) -> list[tuple[str | Promise, list[Conversation]]]:
+    """Return the newest conversations of a person under headings, pinned ones first; one query."""
+    newest = Conversation.objects.owned_by(user).filter(is_archived=False).with_running()
+    groups: dict[str | Promise, list[Conversation]] = {}
+    today = timezone.localdate()
+    for conversation in newest.order_by("-is_pinned", "-updated_at")[:SIDEBAR_CONVERSATIONS]:
+        age = today - timezone.localdate(conversation.updated_at)
+        heading = _("Pinned") if conversation.is_pinned else _heading(age)
+        groups.setdefault(heading, []).append(conversation)
+    return list(groups.items())
+
+
+def _heading(age: timedelta) -> Promise:
+    if age.days <= 0:
+        return _("Today")
+    if age.days == 1:
+        return _("Yesterday")
+    if age.days < 7:
+        return _("Previous 7 days")
+    if age.days < 30:
+        return _("Previous 30 days")
+    return _("Older")
+
+
+def as_markdown(conversation: Conversation, messages: list[Message]) -> str:
+    """Return a branch as one Markdown document that ends in a newline."""
+    parts = [f"# {conversation.title}"]
+    for message in messages:
+        generation: Generation | None = getattr(message, "generation", None)
+        author = generation.assistant_name if generation else str(Role(message.role).label).capitalize()
+        parts.append(f"## {author}, {message.created_at:%Y-%m-%d %H:%M} UTC\n\n{message.content}".rstrip())
+    return "\n\n".join(parts) + "\n"

@@ -1,0 +1,151 @@
+"""Runs the queued answers of the site in this process: one thread with one event loop, apart from the one that serves.
+
+An answer is detached from the request that asked for it, and reading a fast upstream never delays a page. The queue is
+the database: a process that dies leaves nothing behind that another one cannot see.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import threading
+import uuid
+from datetime import timedelta
+
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.db import DatabaseError, close_old_connections
+
+from chat import events
+from chat.generation import claim_next, reap_stale, renew, run_generation
+
+logger = logging.getLogger(__name__)
+
+POLL_INTERVAL = 1.0
+"""Seconds between two looks at the queue and at the rows that are ours, when nobody wakes us."""
+
+
+class Runner:
+    """The worker of one process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._awake: asyncio.Event | None = None
+        self._stopping = False
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._renewed_at = 0.0
+        self.name = ""
+        """Host, process id and a nonce; the ``worker`` of the generations that it runs."""
+
+    def wake(self) -> None:
+        """Look at the queue now. Starts the thread where it does not run yet."""
+        with self._lock:
+            if self._thread is None or not self._thread.is_alive():
+                self._start()
+        self._call_soon()
+
+    def cancel(self, pk: int) -> None:
+        """Stop the backend's work for a generation that was just cancelled, if it is done here."""
+        loop, task = self._loop, self._tasks.get(pk)
+        if loop is not None and task is not None:
+            loop.call_soon_threadsafe(task.cancel)
+
+    def stop(self) -> None:
+        """Take no more work, give running answers ``CHAT_SHUTDOWN_GRACE`` seconds, mark the rest as interrupted."""
+        with self._lock:
+            thread, self._thread = self._thread, None
+            self._stopping = True
+        if thread is not None:
+            self._call_soon()
+            thread.join(timeout=settings.CHAT_SHUTDOWN_GRACE + 10)
+
+    def _start(self) -> None:
+        started = threading.Event()
+        self._stopping = False
+        self.name = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._main(started)), name="runner", daemon=True)
+        self._thread.start()
+        started.wait()
+
+    def _call_soon(self) -> None:
+        if self._loop is not None and self._awake is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._awake.set)
+
+    async def _main(self, started: threading.Event) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._awake = asyncio.Event()
+        started.set()
+        while not self._stopping:
+            try:
+                await self._look_after()
+                await self._take_work()
+            except DatabaseError:
+                # Busy or away: the rows are still there at the next look.
+                logger.exception("The database cannot be asked")
+            self._awake.clear()
+            if not self._stopping:
+                await self._wait()
+        await self._drain()
+
+    async def _wait(self) -> None:
+        assert self._awake is not None
+        try:
+            async with asyncio.timeout(POLL_INTERVAL):
+                await self._awake.wait()
+        except TimeoutError:
+            pass
+
+    async def _take_work(self) -> None:
+        while len(self._tasks) < settings.CHAT_MAX_RUNNING:
+            generation = await sync_to_async(claim_next)(self.name)
+            if generation is None:
+                return
+            task = asyncio.create_task(run_generation(generation), name=f"generation-{generation.pk}")
+            self._tasks[generation.pk] = task
+            task.add_done_callback(lambda done, pk=generation.pk: self._forget(pk, done))
+
+    def _forget(self, pk: int, task: asyncio.Task[None]) -> None:
+        self._tasks.pop(pk, None)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # Its row is reaped, by us or by another process, once its heartbeat is old.
+            logger.error("Generation %s could not be ended", pk, exc_info=error)
+        if self._awake is not None:
+            self._awake.set()
+
+    async def _look_after(self) -> None:
+        """Renew what is ours, stop what is no longer, reap what died, end the streams of those who left."""
+        now = asyncio.get_running_loop().time()
+        if now - self._renewed_at < min(POLL_INTERVAL, settings.CHAT_HEARTBEAT_INTERVAL):
+            return
+        self._renewed_at = now
+        running = set(self._tasks)
+        ours = await sync_to_async(self._look_at_rows)(running)
+        for pk in running - ours:
+            if task := self._tasks.get(pk):
+                task.cancel()
+
+    def _look_at_rows(self, running: set[int]) -> set[int]:
+        close_old_connections()
+        ours = renew(self.name, running) if running else set()
+        if reaped := reap_stale(timedelta(seconds=3 * settings.CHAT_HEARTBEAT_INTERVAL)):
+            logger.warning("%s answers of a process that died were marked as interrupted", reaped)
+        events.end_revoked_streams()
+        return ours
+
+    async def _drain(self) -> None:
+        tasks = set(self._tasks.values())
+        if not tasks:
+            return
+        logger.info("Waiting up to %s s for %s answers", settings.CHAT_SHUTDOWN_GRACE, len(tasks))
+        _, unfinished = await asyncio.wait(tasks, timeout=settings.CHAT_SHUTDOWN_GRACE)
+        for task in unfinished:
+            task.cancel()
+        if unfinished:
+            await asyncio.wait(unfinished, timeout=5)
+
+
+runner = Runner()

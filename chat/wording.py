@@ -1,0 +1,65 @@
+"""What people read when an answer did not come, or not to its end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from chat.models import Generation, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A sentence below an answer."""
+
+    kind: Literal["info", "bad"]
+    text: str | Promise
+    hint: str | Promise = ""
+    can_retry: bool = True
+
+
+_FAILURES: dict[str, tuple[str | Promise, str | Promise]] = {
+    "backend_unavailable": (_("The model cannot be reached."), _("Try again in a moment.")),
+    "backend_timeout": (_("The model did not answer in time."), _("Try again in a moment.")),
+    "stream_interrupted": (_("The connection to the model broke off."), _("What came so far is kept.")),
+    "rate_limited": (_("The model has too many requests."), _("Wait a little and try again.")),
+    "backend_misconfigured": (_("This assistant is not set up rightly."), _("Tell your administrator.")),
+    "authentication_failed": (_("The model's server refused our key."), _("Tell your administrator.")),
+    "model_not_found": (
+        _("The model of this assistant is not there."),
+        _("Choose another assistant, or tell your administrator."),
+    ),
+    "context_length_exceeded": (
+        _("Your message is too long for this model."),
+        _("Shorten it, or choose another assistant."),
+    ),
+    "request_rejected": (
+        _("The model does not answer this request."),
+        _("Put it in other words, or choose another assistant."),
+    ),
+    "backend_missing": (
+        _("The model of this assistant is no longer there."),
+        _("Choose another assistant."),
+    ),
+}
+_OTHER_FAILURE = (_("Something went wrong on our side."), _("It has been noted. Try again."))
+
+_ENDINGS: dict[str, Notice] = {
+    "interrupted": Notice("bad", _("The answer was interrupted."), _("What came so far is kept.")),
+    "length": Notice("info", _("The answer reached its greatest length and stops here.")),
+    "content_filter": Notice("info", _("The model's server withheld the rest of this answer.")),
+}
+
+
+def notice_for(generation: Generation) -> Notice | None:
+    """Return what to say below the answer; None where it speaks for itself."""
+    if generation.status == Status.FAILED:
+        return Notice("bad", *_FAILURES.get(generation.error_code, _OTHER_FAILURE))
+    if generation.status == Status.CANCELLED:
+        return Notice("info", _("You cancelled this answer."))
+    if generation.status == Status.INCOMPLETE:
+        return _ENDINGS.get(generation.finish_reason)
+    return None

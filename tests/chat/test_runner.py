@@ -1,0 +1,126 @@
+"""The thread that runs the queued answers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from chat.generation import cancel_generation
+from chat.models import Generation, Message, Status
+from chat.runner import Runner
+from tests.fakes import ScriptedBackend
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def runner() -> Iterator[Runner]:
+    runner = Runner()
+    yield runner
+    runner.stop()
+
+
+def until(condition: Callable[[], bool], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)
+
+
+def status() -> str:
+    return Generation.objects.get().status
+
+
+def test_it_works(runner, ask, echo):
+    ask(echo, "Hello")
+    runner.wake()
+    until(lambda: status() == Status.COMPLETED)
+    assert Generation.objects.get().worker == runner.name
+    assert Message.objects.get(role="assistant").content == "Hello"
+
+
+def test_it_finds_what_another_process_queued(runner, ask, echo):
+    runner.wake()
+    ask(echo, "Hello")
+    until(lambda: status() == Status.COMPLETED)
+
+
+def test_it_runs_several_at_once(runner, ask, scripted):
+    generations = [ask(scripted, "forever") for _ in range(5)]
+    runner.wake()
+    until(lambda: Message.objects.filter(role="assistant").exclude(content="").count() == 5)
+    for generation in generations:
+        cancel_generation(generation)
+        runner.cancel(generation.pk)
+    until(lambda: ScriptedBackend.open == 0)
+
+
+def test_it_runs_no_more_than_it_may(runner, ask, scripted, settings):
+    settings.CHAT_MAX_RUNNING = 1
+    first, second = ask(scripted, "forever"), ask(scripted, "forever")
+    runner.wake()
+    until(lambda: ScriptedBackend.open == 1)
+    assert Generation.objects.queued().count() == 1
+    cancel_generation(first)
+    runner.cancel(first.pk)
+    until(lambda: Generation.objects.running().filter(pk=second.pk).exists())
+
+
+def test_cancel_closes_the_backend_at_once(runner, ask, scripted):
+    generation = ask(scripted, "forever")
+    runner.wake()
+    until(lambda: ScriptedBackend.open == 1)
+    cancel_generation(generation)
+    runner.cancel(generation.pk)
+    until(lambda: ScriptedBackend.open == 0, 2)
+    assert status() == Status.CANCELLED
+
+
+def test_an_answer_deleted_meanwhile_stops(runner, ask, scripted):
+    generation = ask(scripted, "forever")
+    runner.wake()
+    until(lambda: ScriptedBackend.open == 1)
+    generation.message.conversation.delete()
+    until(lambda: ScriptedBackend.open == 0, 5)
+
+
+def test_stop_interrupts_what_does_not_end(runner, ask, scripted):
+    ask(scripted, "forever")
+    runner.wake()
+    until(lambda: Message.objects.filter(role="assistant").exclude(content="").exists())
+    runner.stop()
+    stopped = Generation.objects.get()
+    assert (stopped.status, stopped.finish_reason) == (Status.INCOMPLETE, "interrupted")
+    assert stopped.message.content.startswith("0")
+    assert ScriptedBackend.open == 0
+
+
+def test_stop_lets_short_answers_end(runner, ask, echo):
+    ask(echo, "one two three")
+    runner.wake()
+    until(lambda: Generation.objects.queued().count() == 0)
+    runner.stop()
+    assert status() == Status.COMPLETED
+
+
+def test_it_reaps_what_a_dead_process_left(runner, ask, echo):
+    generation = ask(echo, "Hello")
+    long_ago = timezone.now() - timedelta(minutes=1)
+    Generation.objects.filter(pk=generation.pk).update(
+        status=Status.IN_PROGRESS, worker="elsewhere:1:dead", heartbeat_at=long_ago
+    )
+    runner.wake()
+    until(lambda: status() == Status.INCOMPLETE)
+
+
+def test_it_keeps_long_answers_alive(runner, ask, scripted, settings):
+    ask(scripted, "forever")
+    runner.wake()
+    until(lambda: ScriptedBackend.open == 1)
+    first = Generation.objects.get().heartbeat_at
+    until(lambda: Generation.objects.get().heartbeat_at > first)
+    assert status() == Status.IN_PROGRESS
