@@ -157,6 +157,7 @@ def event_response(request: HttpRequest, user: User, channels: Collection[str]) 
     event_request.channels = set(channels)
     event_request.channel_last_ids = _last_ids(last_event_id, channels)
     event_request.user = user
+    event_request.is_next = False
     listener = Listener()
     listener.user_id = user.pk
     listener.channels = event_request.channels
