@@ -78,4 +78,5 @@ class OwnerForm(BaseUserCreationForm):  # type: ignore[type-arg]
 
     def save(self, commit: bool = True) -> User:
         self.instance.is_staff = self.instance.is_superuser = True
-        return super().save(commit)
+        owner: User = super().save(commit)
+        return owner

@@ -31,7 +31,7 @@ def _upwards(conversation: Conversation, newest: int | None) -> Iterator[Message
     while wanted is not None:
         window = conversation.messages.filter(pk__lte=wanted).order_by("-pk")
         found = wanted
-        for message in window.select_related("generation")[:_WINDOW]:
+        for message in window.select_related("generation__assistant")[:_WINDOW]:
             if message.pk == wanted:
                 message.conversation = conversation
                 yield message

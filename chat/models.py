@@ -21,8 +21,6 @@ from chat.querysets import AssistantQuerySet, ConversationQuerySet, GenerationQu
 class User(AbstractUser):
     """Somebody with an account. A class of our own from the first migration, because it cannot be swapped in later."""
 
-    conversations: models.Manager[Conversation]
-
     class Meta(AbstractUser.Meta):
         permissions = [("view_others_conversations", _("Can read conversations of other people in the admin"))]
 
@@ -118,9 +116,6 @@ class Conversation(models.Model):
     updated_at = models.DateTimeField(_("updated"), default=timezone.now, editable=False)
 
     objects = ConversationQuerySet.as_manager()
-    messages: models.Manager[Message]
-    is_running: bool
-    """Set by ``with_running``."""
 
     class Meta:
         ordering = ["-updated_at"]
@@ -153,7 +148,6 @@ class Message(models.Model):
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
 
     objects = MessageQuerySet.as_manager()
-    generation: Generation
 
     class Meta:
         # A child's id is always greater than its parent's: the newest part of a branch is found without walking it all.

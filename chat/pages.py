@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -17,8 +16,6 @@ from chat.models import Conversation, Generation, Message, Role, User
 from chat.wording import Notice, notice_for
 
 SIDEBAR_CONVERSATIONS = 100
-
-_HANGUL = re.compile(r"[\uac00-\ud7a3]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,13 +39,14 @@ class Turn:
         return self.generation.assistant_name if self.generation else ""
 
     @property
-    def is_running(self) -> bool:
-        return self.generation is not None and self.generation.is_running
+    def avatar(self) -> str:
+        """The avatar of the assistant as it is today; empty where it has none or is gone."""
+        assistant = self.generation.assistant if self.generation else None
+        return assistant.avatar if assistant else ""
 
     @property
-    def lang(self) -> str:
-        """``ko`` for Korean text, which wants other line breaks; empty for any other."""
-        return "ko" if _HANGUL.search(self.message.content) else ""
+    def is_running(self) -> bool:
+        return self.generation is not None and self.generation.is_running
 
 
 def turns(conversation: Conversation, messages: list[Message]) -> list[Turn]:

@@ -10,24 +10,17 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 if TYPE_CHECKING:
-    from chat.models import Assistant, Conversation, Generation, Message, User
-
-    AssistantBase = QuerySet[Assistant]
-    ConversationBase = QuerySet[Conversation]
-    MessageBase = QuerySet[Message]
-    GenerationBase = QuerySet[Generation]
-else:
-    AssistantBase = ConversationBase = MessageBase = GenerationBase = QuerySet
+    from chat.models import User
 
 
-class AssistantQuerySet(AssistantBase):
+class AssistantQuerySet(QuerySet["Assistant"]):
     def usable_by(self, user: User, aliases: Iterable[str]) -> AssistantQuerySet:
         """Return the active assistants that this user may choose and whose backend the settings name."""
         allowed = Q(groups=None) | Q(groups__in=user.groups.all())
         return self.filter(allowed, is_active=True, backend__in=list(aliases)).distinct()
 
 
-class ConversationQuerySet(ConversationBase):
+class ConversationQuerySet(QuerySet["Conversation"]):
     def owned_by(self, user: User | Any) -> ConversationQuerySet:
         """Return what belongs to this user, and to nobody else, whatever their rights."""
         return self.filter(owner_id=user.pk)
@@ -40,12 +33,12 @@ class ConversationQuerySet(ConversationBase):
         return self.annotate(is_running=Exists(running))
 
 
-class MessageQuerySet(MessageBase):
+class MessageQuerySet(QuerySet["Message"]):
     def owned_by(self, user: User | Any) -> MessageQuerySet:
         return self.filter(conversation__owner_id=user.pk)
 
 
-class GenerationQuerySet(GenerationBase):
+class GenerationQuerySet(QuerySet["Generation"]):
     def queued(self) -> GenerationQuerySet:
         return self.filter(status="queued")
 

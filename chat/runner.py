@@ -13,6 +13,7 @@ import socket
 import threading
 import uuid
 from datetime import timedelta
+from functools import partial
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
@@ -106,7 +107,7 @@ class Runner:
                 return
             task = asyncio.create_task(run_generation(generation), name=f"generation-{generation.pk}")
             self._tasks[generation.pk] = task
-            task.add_done_callback(lambda done, pk=generation.pk: self._forget(pk, done))
+            task.add_done_callback(partial(self._forget, generation.pk))
 
     def _forget(self, pk: int, task: asyncio.Task[None]) -> None:
         self._tasks.pop(pk, None)

@@ -20,6 +20,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, Js
 from django.shortcuts import get_object_or_404, redirect, render
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils.functional import Promise
 from django.utils.http import content_disposition_header
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
@@ -243,24 +244,25 @@ def regenerate_answer(request: HttpRequest, pk: uuid.UUID, message: int) -> Http
     answer = _get_answer_for_user(request, pk, message)
     assistant = _assistant_for(request, answer)
     if assistant is None:
-        return _refuse(request, _("This assistant is not there any more. Choose another one."), 422)
+        return _refuse(request, answer, _("This assistant is not there any more. Choose another one."), 422)
     try:
         return _answer_with_turns(request, regenerate(answer, assistant), 1)
     except ConversationBusyError:
-        return _refuse(request, _BUSY, 409)
+        return _refuse(request, answer, _BUSY, 409)
 
 
 def _assistant_for(request: HttpRequest, answer: Message) -> Assistant | None:
     usable = _assistants(request)
     if slug := request.POST.get("assistant"):
         return usable.filter(slug=slug).first()
-    return usable.filter(pk=answer.generation.assistant_id).first()
+    return usable.filter(pk=answer.generation.assistant_id or 0).first()
 
 
-def _refuse(request: HttpRequest, reason: Any, status: int) -> HttpResponse:
+def _refuse(request: HttpRequest, message: Message, reason: str | Promise, status: int) -> HttpResponse:
     if _wants_json(request):
         return JsonResponse({"errors": {"__all__": [reason]}}, status=status)
-    return render(request, "chat/refused.html", {"reason": reason}, status=status)
+    context = {"reason": reason, "conversation": message.conversation}
+    return render(request, "chat/refused.html", context, status=status)
 
 
 @require_POST
@@ -344,7 +346,7 @@ async def user_events(request: HttpRequest) -> HttpResponseBase:
 async def _auser(request: HttpRequest) -> User | None:
     """Return who asks, or None: an EventSource cannot follow a redirect to a log-in page."""
     user = await request.auser()
-    return cast("User", user) if user.is_authenticated else None
+    return user if user.is_authenticated else None
 
 
 @never_cache

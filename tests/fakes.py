@@ -84,7 +84,13 @@ class ScriptedBackend(BaseChatBackend):
             await asyncio.sleep(0.01)
 
     async def _markdown(self) -> AsyncGenerator[StreamEvent]:
-        for piece in ("# Title\n\n", "Some **bo", "ld** text and `co", "de`.\n\n```python\nprint(1)\n", "```\n\n- one\n- two\n"):
+        for piece in (
+            "# Title\n\n",
+            "Some **bo",
+            "ld** text and `co",
+            "de`.\n\n```python\nprint(1)\n",
+            "```\n\n- one\n- two\n",
+        ):
             yield TextDelta(piece)
             await asyncio.sleep(0.05)
         yield Finish("stop", Usage(2, 20))

@@ -1,0 +1,189 @@
+"""The administrator's view: assistants to edit, conversations and answers to look at, people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.contrib import admin, messages
+from django.contrib.auth.admin import UserAdmin
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from backends import chat_backends
+from chat import history, pages
+from chat.generation import cancel_generation
+from chat.models import Assistant, Conversation, Generation, User
+from chat.runner import runner
+
+admin.site.site_header = admin.site.site_title = "chatsite"
+admin.site.index_title = _("Administration")
+admin.site.register(User, UserAdmin)
+
+
+class LinesField(forms.CharField):
+    """A list of texts, one a line."""
+
+    widget = forms.Textarea
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(required=False, widget=forms.Textarea(attrs={"rows": 4}), **kwargs)
+
+    def prepare_value(self, value: Any) -> Any:
+        return "\n".join(value) if isinstance(value, list) else value
+
+    def to_python(self, value: Any) -> Any:
+        return [line.strip() for line in (value or "").splitlines() if line.strip()]
+
+
+class AssistantForm(forms.ModelForm):  # type: ignore[type-arg]
+    """An assistant, with the backends of the settings to choose from."""
+
+    backend = forms.ChoiceField(label=_("Backend"), help_text=_("Named in settings.CHAT_BACKENDS."))
+    starters = LinesField(label=_("Starters"), help_text=_("Questions that an empty page suggests, one a line."))
+    stop = LinesField(label=_("Stop"), help_text=_("Texts that end an answer, one a line."))
+
+    class Meta:
+        model = Assistant
+        fields = ["backend", "starters", "stop"]  # the admin adds the others
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        choices = [(alias, f"{chat_backends.label(alias)} ({alias})") for alias in chat_backends]
+        if self.instance.backend and self.instance.backend not in chat_backends:
+            # Shown, so that saving anything else does not silently choose another one; clean() refuses it.
+            choices.insert(0, (self.instance.backend, _("%s (not in the settings)") % self.instance.backend))
+        field = self.fields["backend"]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = choices
+
+
+@admin.register(Assistant)
+class AssistantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    form = AssistantForm
+    list_display = ["name", "backend", "model", "description", "order", "is_active"]
+    list_editable = ["order", "is_active"]
+    list_filter = ["is_active", "backend", "groups"]
+    search_fields = ["name", "slug", "description", "model"]
+    prepopulated_fields = {"slug": ["name"]}
+    filter_horizontal = ["groups"]
+    fieldsets = [
+        (None, {"fields": [("name", "slug"), "description", "avatar", "starters"]}),
+        (_("Model"), {"fields": ["backend", "model", "system_prompt"]}),
+        (
+            _("Parameters"),
+            {
+                "fields": [("temperature", "top_p"), ("max_output_tokens", "seed"), "stop"],
+                "description": _("What is left empty is up to the backend."),
+            },
+        ),
+        (_("Who may use it"), {"fields": ["groups", ("is_active", "order")]}),
+        (_("Price"), {"fields": [("input_price", "output_price")]}),
+    ]
+
+
+class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """For rows that the site writes: to be looked at and, where it makes sense, deleted."""
+
+    show_full_result_count = False  # a count of millions for one number
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+@admin.register(Conversation)
+class ConversationAdmin(ReadOnlyAdmin):
+    list_display = ["title", "owner", "assistant", "created_at", "updated_at", "is_archived"]
+    list_select_related = ["owner", "assistant"]
+    list_filter = ["assistant", "is_archived", "created_at"]
+    search_fields = ["title", "owner__username", "owner__email"]
+    date_hierarchy = "created_at"
+    fields = ["title", "owner", "assistant", "created_at", "updated_at", "transcript"]
+    readonly_fields = ["transcript"]
+
+    def get_fields(self, request: HttpRequest, obj: Conversation | None = None) -> list[Any]:
+        """Return the transcript only for those who may read what others wrote."""
+        may_read = request.user.has_perm("chat.view_others_conversations")
+        return [field for field in self.fields or [] if field != "transcript" or may_read]
+
+    @admin.display(description=_("Messages"))
+    def transcript(self, conversation: Conversation) -> SafeString:
+        """The newest messages of the shown branch."""
+        newest = history.branch(conversation, conversation.leaf_id, settings.CHAT_HISTORY_MESSAGES)
+        context = {"turns": pages.turns(conversation, newest), "limit": settings.CHAT_HISTORY_MESSAGES}
+        return render_to_string("admin/chat/transcript.html", context)
+
+
+@admin.register(Generation)
+class GenerationAdmin(ReadOnlyAdmin):
+    list_display = [
+        "conversation",
+        "owner",
+        "assistant_name",
+        "state",
+        "output_tokens",
+        "first_delta_ms",
+        "duration",
+        "cost",
+        "queued_at",
+    ]
+    list_select_related = ["message__conversation__owner"]
+    list_filter = ["status", "finish_reason", "error_code", "backend", "assistant", "queued_at"]
+    search_fields = ["message__conversation__title", "message__conversation__owner__username", "model", "worker"]
+    exclude = ["message"]
+    readonly_fields = ["conversation", "owner", "state", "first_delta_ms", "duration"]
+    actions = ["cancel_selected"]
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Answers go with their conversation only."""
+        return False
+
+    @admin.display(description=_("conversation"), ordering="message__conversation__title")
+    def conversation(self, generation: Generation) -> SafeString:
+        conversation = generation.message.conversation
+        url = reverse("admin:chat_conversation_change", args=[conversation.pk])
+        return format_html('<a href="{}">{}</a>', url, conversation.title)
+
+    @admin.display(description=_("person"), ordering="message__conversation__owner__username")
+    def owner(self, generation: Generation) -> str:
+        return str(generation.message.conversation.owner)
+
+    @admin.display(description=_("state"), ordering="status")
+    def state(self, generation: Generation) -> SafeString:
+        why = generation.error_code or generation.finish_reason
+        text = (
+            f"{generation.get_status_display()} ({why})" if why not in {"", "stop"} else generation.get_status_display()
+        )
+        return format_html('<span class="pill pill-{}">{}</span>', generation.status, text)
+
+    @admin.display(description=_("first delta, ms"))
+    def first_delta_ms(self, generation: Generation) -> str:
+        if generation.first_delta_at is None:
+            return "–"
+        return f"{(generation.first_delta_at - generation.queued_at).total_seconds() * 1000:,.0f}"
+
+    @admin.display(description=_("seconds"))
+    def duration(self, generation: Generation) -> str:
+        return "–" if generation.seconds is None else f"{generation.seconds:.1f}"
+
+    @admin.action(description=_("Cancel the selected answers"), permissions=["cancel"])
+    def cancel_selected(self, request: HttpRequest, queryset: QuerySet[Generation]) -> None:
+        """End the selected answers that are still being written; their text so far is kept."""
+        cancelled = [generation for generation in queryset.unfinished() if cancel_generation(generation)]  # type: ignore[attr-defined]
+        for generation in cancelled:
+            runner.cancel(generation.pk)
+        text = ngettext("%d answer was cancelled.", "%d answers were cancelled.", len(cancelled)) % len(cancelled)
+        self.message_user(request, text, messages.SUCCESS)
+
+    def has_cancel_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("chat.change_generation")
