@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.safestring import SafeString
@@ -72,7 +73,8 @@ def _turn(message: Message, family: list[int]) -> Turn:
 
 def sidebar(user: User) -> list[tuple[str | Promise, list[Conversation]]]:
     """Return the newest conversations of a person under headings, pinned ones first; one query."""
-    newest = Conversation.objects.owned_by(user).filter(is_archived=False).with_running()
+    running = Generation.objects.unfinished().filter(message__conversation=OuterRef("pk"))
+    newest = Conversation.objects.owned_by(user).filter(is_archived=False).annotate(is_running=Exists(running))
     groups: dict[str | Promise, list[Conversation]] = {}
     today = timezone.localdate()
     for conversation in newest.order_by("-is_pinned", "-updated_at")[:SIDEBAR_CONVERSATIONS]:

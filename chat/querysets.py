@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 if TYPE_CHECKING:
-    from chat.models import User
+    from chat.models import Assistant, Conversation, Generation, Message, User  # noqa: F401 - named in strings
 
 
 class AssistantQuerySet(QuerySet["Assistant"]):
@@ -24,13 +24,6 @@ class ConversationQuerySet(QuerySet["Conversation"]):
     def owned_by(self, user: User | Any) -> ConversationQuerySet:
         """Return what belongs to this user, and to nobody else, whatever their rights."""
         return self.filter(owner_id=user.pk)
-
-    def with_running(self) -> ConversationQuerySet:
-        """Annotate ``is_running``: whether an answer is being written in it."""
-        from chat.models import Generation
-
-        running = Generation.objects.unfinished().filter(message__conversation=OuterRef("pk"))
-        return self.annotate(is_running=Exists(running))
 
 
 class MessageQuerySet(QuerySet["Message"]):
