@@ -82,7 +82,7 @@ def _is_local(source: str) -> bool:
         parts = urlsplit(source)
     except ValueError:
         return False
-    return not parts.scheme and not parts.netloc and source.startswith("/") and not source.startswith(("//", "/\\"))
+    return not parts.scheme and not parts.netloc and source.startswith("/")
 
 
 @lru_cache(maxsize=1)

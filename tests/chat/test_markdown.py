@@ -1,0 +1,96 @@
+"""Markdown of a model is shown, never obeyed."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chat.markdown import render
+
+
+class Elements(HTMLParser):
+    """Collects the elements of a page as a browser would see them."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+
+
+def assert_harmless(html: str) -> None:
+    for tag, attributes in Elements(html).found:
+        assert tag not in {"script", "style", "iframe", "form", "input", "object", "embed", "svg", "base", "meta"}, html
+        assert set(attributes) <= {"href", "src", "alt", "title", "rel", "class", "start"}, html
+        for name in ("href", "src"):
+            target = re.sub(r"[\x00-\x20]", "", attributes.get(name) or "").lower()
+            assert not re.match(r"(javascript|vbscript|data|file|blob):", target), html
+        assert tag != "img" or re.match(r"/[^/\\]", attributes["src"]), html
+
+
+def test_it_works():
+    html = render("# Title\n\nSome **bold** and `code`, ~~gone~~, https://example.org\n\n1. one\n2. two\n")
+    for part in ("<h1>Title</h1>", "<strong>bold</strong>", "<code>code</code>", "<s>gone</s>", "<ol>"):
+        assert part in html
+    assert '<a href="https://example.org" rel="noopener noreferrer nofollow">' in html
+
+
+def test_code_has_a_header_with_its_language():
+    html = render("```python\nif a < b: pass\n```")
+    assert html.startswith('<div class="code"><header><span>python</span></header><pre><code class="language-python">')
+    assert "a &lt; b" in html
+
+
+def test_tables_scroll():
+    html = render("|a|b|\n|:-|-:|\n|1|2|")
+    assert html.startswith('<div class="tbl"><table>')
+    assert '<td class="right">2</td>' in html
+
+
+def test_images_of_other_hosts_become_links():
+    assert "<img" not in render("![a](https://evil.example/x.png)")
+    assert "<img" not in render("![a](//evil.example/x.png)")
+    assert render(r"![a](/\evil.example/x.png)") == '<p><img src="/%5Cevil.example/x.png" alt="a"></p>\n'
+    assert '<img src="/static/x.png" alt="a">' in render("![a](/static/x.png)")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<script>alert(1)</script>",
+        "<img src=x onerror=alert(1)>",
+        "[a](javascript:alert(1))",
+        "[a](JaVaScRiPt:alert(1))",
+        "[a](&#106;avascript:alert(1))",
+        "[a](data:text/html,<script>alert(1)</script>)",
+        "[a](vbscript:x)",
+        "[a](file:///etc/passwd)",
+        "![a](javascript:alert(1))",
+        "![a](data:image/svg+xml,<svg onload=alert(1)>)",
+        "<svg><style>@import url(//evil.example)</style></svg>",
+        '```"><script>alert(1)</script>\nx\n```',
+        "```x onclick=alert(1)\nx\n```",
+        '[a](https://example.org "\\" onmouseover=alert(1) \\"")',
+        "<javascript:alert(1)>",
+        "<!-- <script> --><b onclick=x>",
+        '<base href="//evil.example">',
+        '<meta http-equiv="refresh" content="0;url=//evil.example">',
+        '<form action="//evil.example"><input name=x>',
+        "<iframe src=//evil.example></iframe>",
+        "[a]: javascript:alert(1)\n\n[a]",
+    ],
+)
+def test_nothing_runs_or_fetches(text):
+    assert_harmless(render(text))
+
+
+@given(st.text(alphabet="ab*_`~[]()<>#-+|!\\\n &\"'1.:/\u00e9\ud55c", max_size=200))
+@settings(max_examples=200, deadline=None)
+def test_any_text_renders_to_allowed_elements(text):
+    assert_harmless(render(text))
