@@ -56,7 +56,9 @@ class ChatBackendConformance:
         events = self._run(self._answer(self.make_backend(), self.request))
         assert any(isinstance(event, TextDelta) for event in events), "no text"
         assert [event for event in events if isinstance(event, Finish)] == events[-1:], "one Finish, at the end"
-        assert events[-1].reason in {"stop", "length", "content_filter"}
+        finish = events[-1]
+        assert isinstance(finish, Finish)
+        assert finish.reason in {"stop", "length", "content_filter"}
 
     def test_deltas_are_well_formed_text(self) -> None:
         events = self._run(self._answer(self.make_backend(), self.multibyte_request))

@@ -125,10 +125,13 @@ def reap_stale(age: timedelta) -> int:
 def claim_next(worker: str) -> Generation | None:
     """Make the queued answer that has waited longest this worker's; None if nothing waits."""
     now = timezone.now()
-    for generation in Generation.objects.queued().order_by("queued_at")[:10]:
-        claim = {"status": Status.IN_PROGRESS, "worker": worker, "started_at": now, "heartbeat_at": now}
+    claim = {"status": Status.IN_PROGRESS, "worker": worker, "started_at": now, "heartbeat_at": now}
+    waiting = Generation.objects.queued().select_related("assistant", "message__conversation").order_by("queued_at")
+    for generation in waiting[:3]:
         if Generation.objects.queued().filter(pk=generation.pk).update(**claim) == 1:
-            return Generation.objects.select_related("assistant", "message__conversation__owner").get(pk=generation.pk)
+            for name, value in claim.items():
+                setattr(generation, name, value)
+            return generation
         # Another worker got there first.
     return None
 
@@ -266,7 +269,7 @@ def build_request(generation: Generation) -> ChatRequest:
     Answers without text (failed, cancelled at once) are left out: a model that reads an empty turn writes another.
     """
     message = generation.message
-    past = history.branch(message.conversation, message.parent_id, settings.CHAT_HISTORY_MESSAGES)
+    past = history.path(message.conversation, message.parent_id, settings.CHAT_HISTORY_MESSAGES)
     parameters = dict(generation.parameters)
     system = parameters.pop("system_prompt", "")
     turns = [ChatMessage("system", system)] if system else []

@@ -2,63 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import NamedTuple
 
 from chat.models import Conversation, Message
 
 _WINDOW = 100
 
 
-def branch(conversation: Conversation, newest: int | None, limit: int) -> list[Message]:
-    """Return up to ``limit`` messages of the path that ends in the message ``newest``, oldest first.
+class Step(NamedTuple):
+    """A message on a path, without what only a page needs."""
+
+    pk: int
+    parent: int | None
+    role: str
+    content: str
+
+
+def path(conversation: Conversation, newest: int | None, limit: int) -> list[Step]:
+    """Return up to ``limit`` steps of the path that ends in the message ``newest``, oldest first.
 
     What it costs depends on the limit, not on the length of the conversation.
     """
-    path: list[Message] = []
-    for message in _upwards(conversation, newest):
-        path.append(message)
-        if len(path) >= limit:
-            break
-    return path[::-1]
+    return list(islice(_upwards(conversation, newest), limit))[::-1]
 
 
-def _upwards(conversation: Conversation, newest: int | None) -> Iterator[Message]:
+def branch(conversation: Conversation, newest: int | None, limit: int) -> list[Message]:
+    """Return the same path as messages with their generations and assistants."""
+    steps = path(conversation, newest, limit)
+    found = Message.objects.select_related("generation__assistant").in_bulk([step.pk for step in steps])
+    messages = [found[step.pk] for step in steps if step.pk in found]
+    for message in messages:
+        message.conversation = conversation
+    return messages
+
+
+def _upwards(conversation: Conversation, newest: int | None) -> Iterator[Step]:
     """Yield the message ``newest`` and its ancestors.
 
     A parent has a smaller id than its child, so the rows just below the wanted one mostly are the path itself.
     """
     wanted = newest
     while wanted is not None:
+        last = wanted
         window = conversation.messages.filter(pk__lte=wanted).order_by("-pk")
-        found = wanted
-        for message in window.select_related("generation__assistant")[:_WINDOW]:
-            if message.pk == wanted:
-                message.conversation = conversation
-                yield message
-                wanted = message.parent_id
-        if wanted == found:  # the row is gone
+        for step in map(Step._make, window.values_list("pk", "parent_id", "role", "content")[:_WINDOW]):
+            if step.pk == wanted:
+                yield step
+                wanted = step.parent
+        if wanted == last:  # the row is gone
             return
 
 
-def newest_below(message: Message) -> Message:
-    """Return the newest descendant of a message, or the message itself: the end of the branch to show."""
+def newest_below(message: Message) -> int:
+    """Return the id of the newest descendant of a message, or its own: the end of the branch to show."""
     descendants = {message.pk}
-    newest = message.pk
     rows = Message.objects.filter(conversation=message.conversation_id, pk__gt=message.pk).order_by("pk")
     for pk, parent in rows.values_list("pk", "parent_id"):
         if parent in descendants:
             descendants.add(pk)
-            newest = pk
-    return Message.objects.get(pk=newest)
+    return max(descendants)
 
 
-def siblings(conversation: Conversation, messages: list[Message]) -> dict[int, list[int]]:
-    """Return, for each of the messages, the ids of the messages with the same parent and role, itself included."""
-    parents = {message.parent_id for message in messages}
-    rows = conversation.messages.filter(parent__in=parents - {None})
-    if None in parents:
+def siblings(conversation: Conversation, messages: Iterable[Message]) -> dict[int, list[int]]:
+    """Return, for each of the messages, the ids of the messages with the same parent, itself included."""
+    parents = {message.pk: message.parent_id for message in messages}
+    rows = conversation.messages.filter(parent__in=set(parents.values()) - {None})
+    if None in parents.values():
         rows = rows | conversation.messages.filter(parent=None)
     families: dict[int | None, list[int]] = {}
     for pk, parent in rows.order_by("pk").values_list("pk", "parent_id"):
         families.setdefault(parent, []).append(pk)
-    return {message.pk: families.get(message.parent_id, [message.pk]) for message in messages}
+    return {pk: families.get(parent, [pk]) for pk, parent in parents.items()}

@@ -82,8 +82,8 @@ class Runner:
         started.set()
         while not self._stopping:
             try:
-                await self._look_after()
                 await self._take_work()
+                await self._look_after()
             except DatabaseError:
                 # Busy or away: the rows are still there at the next look.
                 logger.exception("The database cannot be asked")

@@ -280,7 +280,7 @@ def cancel(request: HttpRequest, pk: uuid.UUID, message: int) -> HttpResponse:
 def show(request: HttpRequest, pk: uuid.UUID, message: int) -> HttpResponse:
     """Show the branch that goes through this message."""
     found = _get_message_for_user(request, pk, message)
-    Conversation.objects.filter(pk=pk).update(leaf=history.newest_below(found))
+    Conversation.objects.filter(pk=pk).update(leaf_id=history.newest_below(found))
     return redirect(f"{found.conversation.get_absolute_url()}#message-{found.pk}")
 
 

@@ -22,7 +22,7 @@ from django.db import connections  # noqa: E402
 from chat.events import end_all_streams  # noqa: E402
 from chat.runner import runner  # noqa: E402
 
-Scope = Mapping[str, Any]
+Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 

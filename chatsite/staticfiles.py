@@ -52,5 +52,5 @@ class NodeModulesFinder(BaseFinder):
                 yield path.removeprefix("npm/"), self.storage
 
 
-class ManifestStaticFilesStorage(CompressedManifestStaticFilesStorage):
+class ManifestStaticFilesStorage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
     """Hashed names, kept by browsers for ever; compressed once, when they are collected."""
