@@ -122,18 +122,19 @@ def reap_stale(age: timedelta) -> int:
     )
 
 
-def claim_next(worker: str) -> Generation | None:
-    """Make the queued answer that has waited longest this worker's; None if nothing waits."""
+def claim(worker: str, room: int) -> list[Generation]:
+    """Make up to ``room`` of the queued answers this worker's, those first that have waited longest."""
     now = timezone.now()
-    claim = {"status": Status.IN_PROGRESS, "worker": worker, "started_at": now, "heartbeat_at": now}
+    mine = {"status": Status.IN_PROGRESS, "worker": worker, "started_at": now, "heartbeat_at": now}
     waiting = Generation.objects.queued().select_related("assistant", "message__conversation").order_by("queued_at")
-    for generation in waiting[:3]:
-        if Generation.objects.queued().filter(pk=generation.pk).update(**claim) == 1:
-            for name, value in claim.items():
-                setattr(generation, name, value)
-            return generation
-        # Another worker got there first.
-    return None
+    claimed = []
+    for generation in waiting[:room]:
+        if Generation.objects.queued().filter(pk=generation.pk).update(**mine) != 1:
+            continue  # another worker got there first
+        for name, value in mine.items():
+            setattr(generation, name, value)
+        claimed.append(generation)
+    return claimed
 
 
 def renew(worker: str, running: Collection[int]) -> set[int]:

@@ -20,7 +20,7 @@ from django.conf import settings
 from django.db import DatabaseError, close_old_connections
 
 from chat import events
-from chat.generation import claim_next, reap_stale, renew, run_generation
+from chat.generation import claim, reap_stale, renew, run_generation
 
 logger = logging.getLogger(__name__)
 
@@ -101,10 +101,10 @@ class Runner:
             pass
 
     async def _take_work(self) -> None:
-        while len(self._tasks) < settings.CHAT_MAX_RUNNING:
-            generation = await sync_to_async(claim_next)(self.name)
-            if generation is None:
-                return
+        room = settings.CHAT_MAX_RUNNING - len(self._tasks)
+        if room <= 0:
+            return
+        for generation in await sync_to_async(claim)(self.name, room):
             task = asyncio.create_task(run_generation(generation), name=f"generation-{generation.pk}")
             self._tasks[generation.pk] = task
             task.add_done_callback(partial(self._forget, generation.pk))

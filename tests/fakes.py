@@ -7,6 +7,8 @@ from collections.abc import AsyncGenerator
 
 from backends import BaseChatBackend, ChatRequest, Finish, Stage, StreamEvent, TextDelta, Usage
 from backends.exceptions import BackendUnavailable
+from chat.generation import claim
+from chat.models import Generation
 
 
 class EchoBackend(BaseChatBackend):
@@ -94,3 +96,9 @@ class ScriptedBackend(BaseChatBackend):
             yield TextDelta(piece)
             await asyncio.sleep(0.05)
         yield Finish("stop", Usage(2, 20))
+
+
+def claim_one(worker: str) -> Generation | None:
+    """Make the answer that has waited longest this worker's; None if none waits."""
+    claimed = claim(worker, 1)
+    return claimed[0] if claimed else None

@@ -12,14 +12,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from backends.base import Finish, FinishReason, StreamEvent, TextDelta, Usage
-from backends.exceptions import RequestRejected, StreamInterrupted
+from backends.exceptions import ChatBackendError, RequestRejected, StreamInterrupted
 from backends.openai.failures import from_stream
 
 MAX_EVENT_BYTES = 1 << 20
 """A chunk is some hundred bytes; a server that sends this much without an end would fill our memory."""
 
 _FINISH_REASONS: dict[str, FinishReason] = {"stop": "stop", "length": "length", "content_filter": "content_filter"}
-_TOOL_REASONS = {"tool_calls", "function_call"}
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SURROGATE_OR_NUL = re.compile("[\ud800-\udfff\0]")
 
@@ -92,14 +91,12 @@ class Answer:
         if self.is_over or not data:
             return ""
         try:
-            chunk = json.loads(data.decode())
-        except (ValueError, RecursionError):
-            chunk = None
-        if not isinstance(chunk, dict):
-            # Not chained: a UnicodeDecodeError quotes the answer, which may quote the prompt.
-            raise StreamInterrupted("The backend sent a chunk that is not a JSON object.")
-        if error := chunk.get("error"):
-            raise from_stream(error)
+            chunk = _parse(data)
+        except ChatBackendError:
+            if self.finish_reason is None:
+                raise
+            self.is_over = True  # the verdict stands, whatever goes wrong behind it
+            return ""
         self.usage = _usage(chunk.get("usage")) or self.usage
         choices = chunk.get("choices")
         choice = choices[0] if isinstance(choices, list) and choices else None
@@ -107,10 +104,10 @@ class Answer:
 
     def _take(self, choice: dict[str, Any]) -> str:
         reason = choice.get("finish_reason")
-        if reason in _TOOL_REASONS:
+        if reason in ("tool_calls", "function_call"):
             hint = "Turn tools off where this model is served; this site offers none."
             raise RequestRejected("The model asked for a tool instead of answering.", hint=hint)
-        if reason and reason not in _FINISH_REASONS:
+        if reason and (not isinstance(reason, str) or reason not in _FINISH_REASONS):
             raise StreamInterrupted("The backend ended the answer for a reason that we do not know.")
         delta = choice.get("delta")
         content = delta.get("content") if isinstance(delta, dict) else None
@@ -126,6 +123,19 @@ class Answer:
         if "\ud800" <= text[-1] <= "\udbff":
             text, self._high_surrogate = text[:-1], text[-1]
         return mend_surrogates(text).replace("\0", "\ufffd")  # PostgreSQL refuses NUL in text
+
+
+def _parse(data: bytes) -> dict[str, Any]:
+    try:
+        chunk = json.loads(data.decode())
+    except (ValueError, RecursionError):
+        chunk = None
+    if not isinstance(chunk, dict):
+        # Not chained: a UnicodeDecodeError quotes the answer, which may quote the prompt.
+        raise StreamInterrupted("The backend sent a chunk that is not a JSON object.")
+    if error := chunk.get("error"):
+        raise from_stream(error)
+    return chunk
 
 
 def _usage(counted: Any) -> Usage | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import ipaddress
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing, suppress
@@ -85,9 +86,9 @@ class OpenAIBackend(BaseChatBackend):
         Only ``stop``, ``length`` and ``content_filter`` finish an answer. A model that wants to call a tool is a
         ``RequestRejected``, because we offer none; another reason, or none, is a ``StreamInterrupted``.
         """
+        connection = await self._connect()
         now = asyncio.get_running_loop().time
         deadline = now() + self.timeout
-        connection = await self._connect()
         response = await connection.open_stream("/chat/completions", self._body(request), deadline)
         answer = Answer()
         # Leaving by whichever door closes the connection, which is how the server learns that nobody listens.
@@ -124,28 +125,25 @@ class OpenAIBackend(BaseChatBackend):
         return check_options(self)
 
     async def _connect(self) -> Connection:
+        """Return the running event loop's connection, made at its first use."""
         loop = asyncio.get_running_loop()
         if loop not in self._connections:
             if wrong := self.check():
                 raise BackendMisconfigured(str(wrong[0].msg), hint=wrong[0].hint or "")
-            # In a thread, because the SDK (0.5-1 s) and the CA certificates would stop everybody else's answers.
-            connection = await asyncio.to_thread(self._make_connection)
-            for closed in [other for other in list(self._connections) if other.is_closed()]:
-                self._connections.pop(closed, None)  # its owner forgot aclose(); sockets can only be closed by a loop
-            self._connections.setdefault(loop, connection)  # another stream may have been quicker
+            # In a thread, because the SDK takes 0.5-1 s, in which everybody else's answers would stand still.
+            module = await asyncio.to_thread(importlib.import_module, "backends.openai.connection")
+            for forgotten in [other for other in list(self._connections) if other.is_closed()]:
+                self._connections.pop(forgotten, None)  # without aclose(); nobody can close it any more
+            if loop not in self._connections:  # another stream may have been quicker
+                self._connections[loop] = module.Connection(
+                    base_url=self.base_url,
+                    api_key=self.api_key,
+                    organization=self.organization,
+                    connect_timeout=self.connect_timeout,
+                    max_retries=self.max_retries,
+                    headers=self.headers,
+                )
         return self._connections[loop]
-
-    def _make_connection(self) -> Connection:
-        from backends.openai.connection import Connection
-
-        return Connection(
-            base_url=self.base_url,
-            api_key=self.api_key,
-            organization=self.organization,
-            connect_timeout=self.connect_timeout,
-            max_retries=self.max_retries,
-            headers=self.headers,
-        )
 
     def _body(self, request: ChatRequest) -> dict[str, Any]:
         body: dict[str, Any] = {

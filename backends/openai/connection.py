@@ -108,8 +108,10 @@ class Connection:
                 return await anext(chunks, b"")
         except TimeoutError as error:
             raise too_slow() from error
-        except (httpx2.RequestError, httpx2.StreamError, aiohttp.ClientError, OSError) as error:
-            raise StreamInterrupted("The connection to the backend was lost in the middle of its answer.") from error
+        except (httpx2.RequestError, aiohttp.ClientError, OSError, RuntimeError) as error:
+            # RuntimeError is what aiohttp and httpx2 raise where aclose() took the connection away.
+            message = "The connection to the backend was lost in the middle of its answer."
+            raise StreamInterrupted(message) from _chainable(error)
 
     async def aclose(self) -> None:
         """Close the connections, those in use too."""
@@ -123,10 +125,10 @@ class Connection:
                 while True:
                     try:
                         return await ask()
-                    except (openai.OpenAIError, aiohttp.ClientError) as error:
+                    except (openai.OpenAIError, aiohttp.ClientError, RuntimeError) as error:
                         failure = _translate(error)
                         pause = _pause(error, failure, attempt) if attempt < self.max_retries else None
-                        if pause is None:
+                        if pause is None or asyncio.get_running_loop().time() + pause >= deadline:
                             raise failure from _chainable(error)
                     attempt += 1
                     await asyncio.sleep(pause)
@@ -164,7 +166,7 @@ async def _bound_body(response: httpx2.Response) -> None:
         response.headers.pop("content-encoding", None)
 
 
-def _translate(error: openai.OpenAIError | aiohttp.ClientError) -> ChatBackendError:
+def _translate(error: Exception) -> ChatBackendError:
     if isinstance(error, openai.APIStatusError):
         return from_status(error.status_code, error.body, _retry_after(error.response.headers))
     if isinstance(error, openai.APITimeoutError) and any(isinstance(each, TimeoutError) for each in _causes(error)):
@@ -209,9 +211,10 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
-        error = error.__cause__
+        error = error.__cause__ or error.__context__
 
 
 def _chainable(error: Exception) -> Exception | None:
-    # aiohttp's ClientResponseError (an answer that is not HTTP) shows the request's headers, the key among them.
-    return None if isinstance(error, aiohttp.ClientError) else error
+    """Return the error, but not one about bytes that are no HTTP: it quotes them, and our own headers."""
+    unsafe = (aiohttp.ClientResponseError, aiohttp.http_exceptions.HttpProcessingError)
+    return None if any(isinstance(each, unsafe) for each in _causes(error)) else error

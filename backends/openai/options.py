@@ -25,7 +25,8 @@ def _check_base_url(base_url: object) -> Iterator[CheckMessage]:
     hint = 'It looks like "https://api.openai.com/v1" or "http://localhost:8000/v1".'
     try:
         parts = urlsplit(base_url) if isinstance(base_url, str) else None
-        usable = parts and parts.scheme in {"http", "https"} and parts.hostname and (parts.port is None or parts.port)
+        usable = parts and parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+        usable = usable and not any(character.isspace() for character in str(base_url))
     except ValueError:
         usable = False
     if not usable:

@@ -152,6 +152,14 @@ SCRIPTS: dict[str, Script] = {
     "echo_bad_chunk": Script((lambda request: f"data: {request.secrets}\n\n".encode(),)),
     "echo_bad_utf8": Script((lambda request: f"data: {request.secrets}".encode() + b"\xff\n\n",)),
     "echo_not_http": Script((lambda request: f"{request.secrets}\r\n\r\n".encode(), 0.05), raw=True),
+    "echo_bad_framing": Script(
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n",
+            0.05,
+            lambda request: f"{request.secrets}\r\n".encode(),
+        ),
+        raw=True,
+    ),
     "payment": error(402),
     "forbidden": error(403),
     "not_found": error(404),

@@ -8,8 +8,9 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.urls import reverse
 
-from chat.generation import claim_next, run_generation
+from chat.generation import run_generation
 from chat.models import Assistant, Conversation, Generation, Status, User
+from tests.fakes import claim_one
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("no_runner")]
 
@@ -28,7 +29,7 @@ def admin_page(client, staff):
 
 
 def answer() -> Generation:
-    claimed = claim_next("this-worker")
+    claimed = claim_one("this-worker")
     asyncio.run(run_generation(claimed))
     return Generation.objects.get(pk=claimed.pk)
 

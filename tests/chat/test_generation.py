@@ -17,7 +17,6 @@ from chat.generation import (
     Question,
     build_request,
     cancel_generation,
-    claim_next,
     reap_stale,
     regenerate,
     run_generation,
@@ -25,14 +24,14 @@ from chat.generation import (
     start_generation,
 )
 from chat.models import Conversation, Generation, Message, Status
-from tests.fakes import ScriptedBackend
+from tests.fakes import ScriptedBackend, claim_one
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def run_next() -> Generation:
     """Claim what waits longest and run it to its end."""
-    claimed = claim_next("this-worker")
+    claimed = claim_one("this-worker")
     assert claimed is not None
     asyncio.run(run_generation(claimed))
     return Generation.objects.select_related("message__conversation").get(pk=claimed.pk)
@@ -165,7 +164,7 @@ def test_regenerate_waits_for_the_answer(ask, echo):
 
 def test_cancel_wins_over_finish(ask, echo):
     ask(echo, "Hello")
-    claimed = claim_next("this-worker")
+    claimed = claim_one("this-worker")
     assert cancel_generation(claimed)
     asyncio.run(run_generation(claimed))
     cancelled = Generation.objects.get()
@@ -182,7 +181,7 @@ def test_finish_wins_over_cancel(ask, echo):
 
 def test_cancel_in_another_process_closes_the_backend(ask, scripted):
     ask(scripted, "forever")
-    claimed = claim_next("this-worker")
+    claimed = claim_one("this-worker")
 
     async def cancel_soon():
         task = asyncio.create_task(run_generation(claimed))
@@ -241,7 +240,7 @@ def test_stages_are_published(ask, scripted, published):
 
 def test_interrupted_when_the_process_stops(ask, scripted):
     ask(scripted, "forever")
-    claimed = claim_next("this-worker")
+    claimed = claim_one("this-worker")
 
     async def stop_soon():
         task = asyncio.create_task(run_generation(claimed))
@@ -259,7 +258,7 @@ def test_interrupted_when_the_process_stops(ask, scripted):
 
 def test_stale_answers_are_reaped_with_their_text(ask, echo, published):
     ask(echo, "Hello")
-    claimed = claim_next("a-worker-that-died")
+    claimed = claim_one("a-worker-that-died")
     Message.objects.filter(pk=claimed.pk).update(content="The begin")
     assert reap_stale(timedelta(seconds=5)) == 0
     Generation.objects.update(heartbeat_at=timezone.now() - timedelta(seconds=6))
@@ -272,8 +271,8 @@ def test_stale_answers_are_reaped_with_their_text(ask, echo, published):
 
 def test_one_worker_claims(ask, echo):
     ask(echo, "Hello")
-    assert claim_next("one") is not None
-    assert claim_next("two") is None
+    assert claim_one("one") is not None
+    assert claim_one("two") is None
 
 
 def test_request_holds_the_branch_without_empty_turns(ask, echo, scripted, alice):
@@ -282,7 +281,7 @@ def test_request_holds_the_branch_without_empty_turns(ask, echo, scripted, alice
     ask(scripted, "fail")
     run_next()
     start_generation(Conversation.objects.get(), question(echo, "Hello again"))
-    request = build_request(claim_next("this-worker"))
+    request = build_request(claim_one("this-worker"))
     assert [(message.role, message.content) for message in request.messages] == [
         ("system", "Be brief."),
         ("user", "fail"),
@@ -299,7 +298,7 @@ def test_request_is_cut_to_the_newest_messages(ask, echo, settings):
         start_generation(Conversation.objects.get(), question(echo, str(number)))
         run_next()
     start_generation(Conversation.objects.get(), question(echo, "last"))
-    request = build_request(claim_next("this-worker"))
+    request = build_request(claim_one("this-worker"))
     assert [message.content for message in request.messages] == ["3", "3", "last"]
 
 

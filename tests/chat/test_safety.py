@@ -12,7 +12,8 @@ import pytest
 from django.conf import settings
 from django.urls import reverse
 
-from chat.generation import claim_next, run_generation
+from chat.generation import run_generation
+from tests.fakes import claim_one
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("no_runner")]
 
@@ -55,7 +56,7 @@ def test_prompts_and_answers_stay_out_of_the_logs(alice_client, echo, scripted, 
         for assistant, content in (("echo", secret), ("scripted", f"crash {secret}"), ("scripted", f"fail {secret}")):
             form = {"content": content, "key": str(uuid.uuid4()), "assistant": assistant}
             alice_client.post(reverse("chat:home"), form)
-            asyncio.run(run_generation(claim_next("this-worker")))
+            asyncio.run(run_generation(claim_one("this-worker")))
     # Django's own SQL log is for debugging and off; the test database shows it at DEBUG only.
     said = [record.getMessage() for record in caplog.records if not record.name.startswith("django.db")]
     assert said

@@ -8,8 +8,9 @@ import uuid
 import pytest
 from django.urls import reverse
 
-from chat.generation import cancel_generation, claim_next, run_generation
+from chat.generation import cancel_generation, run_generation
 from chat.models import Assistant, Conversation, Generation, Message, Status, User
+from tests.fakes import claim_one
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("no_runner")]
 
@@ -23,7 +24,7 @@ def sending(content="Hello", assistant="echo", **data):
 def finish() -> Generation:
     import asyncio
 
-    claimed = claim_next("this-worker")
+    claimed = claim_one("this-worker")
     asyncio.run(run_generation(claimed))
     return Generation.objects.get(pk=claimed.pk)
 

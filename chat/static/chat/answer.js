@@ -1,0 +1,112 @@
+// One answer while it is written: takes deltas, shows them at most once a frame.
+import { decorate, say } from "chat/page";
+import { Reader } from "chat/reader";
+
+const HANGUL = /[\u1100-\u11ff\u3130-\u318f\uac00-\ud7a3]/;
+
+/** @type {Promise<typeof import("./markdown.js") | null> | undefined} */
+let markdown;
+
+/** Fetch the renderer, once. Without it (npm did not run) answers grow as plain text. */
+export function loadMarkdown() {
+  markdown ??= import("chat/markdown").catch(() => null);
+  return markdown;
+}
+
+export class LiveAnswer {
+  /** @param {HTMLElement} article  a turn with aria-busy */
+  constructor(article) {
+    this.article = article;
+    this.prose = /** @type {HTMLElement} */ (article.querySelector("[data-prose]"));
+    this.stage = article.querySelector("[data-stage]");
+    this.reader = new Reader(JSON.parse(article.querySelector("script[type='application/json']")?.textContent ?? '""'));
+    /** @type {import("./markdown.js").Rendering | null | undefined} undefined while the renderer is on its way */
+    this.rendering = undefined;
+    this.frame = 0;
+    this.waitUntil = 0;
+    this.ready = loadMarkdown().then((module) => {
+      // The server's HTML of the text so far stays until the same nodes are made here.
+      this.rendering = module ? new module.Rendering(this.prose) : null;
+      this.render();
+    });
+  }
+
+  /**
+   * @param {{offset: number, text: string}} delta
+   * @returns {boolean} false if a piece before it is missing
+   */
+  read(delta) {
+    if (!this.reader.read(delta)) return false;
+    this.schedule();
+    return true;
+  }
+
+  /** @param {string} text  the whole text from a snapshot */
+  replace(text) {
+    if (!text.startsWith(this.reader.text) && this.rendering) {
+      this.rendering = /** @type {any} */ (new /** @type {any} */ (this.rendering.constructor)(this.prose));
+    }
+    this.reader.replace(text);
+    this.schedule();
+  }
+
+  /** @param {{stage: string, position?: number | null}} stage */
+  showStage({ stage, position }) {
+    if (!this.stage) return;
+    if (stage === "queued" && position) {
+      const category = new Intl.PluralRules(document.documentElement.lang, { type: "ordinal" }).select(position);
+      this.stage.textContent = say(["one", "two", "few"].includes(category) ? `waiting_${category}` : "waiting_other", position);
+    } else {
+      this.stage.textContent = say(stage === "queued" ? "waiting" : stage);
+    }
+  }
+
+  schedule() {
+    if (this.frame) return;
+    this.frame = requestAnimationFrame((now) => {
+      this.frame = 0;
+      if (now < this.waitUntil) this.schedule();
+      else this.render();
+    });
+  }
+
+  render() {
+    cancelAnimationFrame(this.frame);
+    this.frame = 0;
+    const { text } = this.reader;
+    if (!text) return;
+    const began = performance.now();
+    if (this.rendering) {
+      this.prose.classList.remove("plain");
+      this.rendering.update(text);
+      decorate(this.prose);
+    } else if (this.rendering === null || !this.prose.firstElementChild) {
+      this.prose.classList.add("plain");
+      this.prose.textContent = text;
+    }
+    if (!this.prose.lang && HANGUL.test(text)) this.prose.lang = "ko";
+    const took = performance.now() - began;
+    // A slow machine shall spend most of its time on the reader, not on us.
+    this.waitUntil = took > 8 ? began + 5 * took : 0;
+    this.article.dispatchEvent(new CustomEvent("chat:grown", { bubbles: true }));
+  }
+
+  /**
+   * Nothing more comes.
+   * @param {number} length  of the whole text, in code points
+   * @returns {Promise<boolean>} whether the page shows all of it as it should be
+   */
+  async finish(length) {
+    await this.ready;
+    this.render();
+    if (!this.rendering || this.reader.length !== length) return false;
+    this.rendering.finish();
+    decorate(this.prose);
+    return true;
+  }
+
+  discard() {
+    cancelAnimationFrame(this.frame);
+    this.frame = -1;
+  }
+}
