@@ -21,8 +21,11 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(autouse=True, scope="module")
 def _inference():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # several would wait for each other wherever the cores are busy
     with torch.inference_mode():
         yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

@@ -52,7 +52,8 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def kept(folder):
-    backend = KeptBackend(model=folder, idle_unload=3600)
+    # One thread: where others keep the cores busy, several wait for each other more than they calculate.
+    backend = KeptBackend(model=folder, threads=1, idle_unload=3600)
     yield backend
     asyncio.run(TransformersBackend.aclose(backend))
 
@@ -241,7 +242,7 @@ async def test_an_engine_that_dies_while_it_loads_is_unavailable(folder):
 
 async def test_a_model_that_came_meanwhile_is_found_and_an_idle_one_goes(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(restarts, "AFTER_FAILED_LOAD", 0)
-    backend = TransformersBackend(model=tmp_path / "model", idle_unload=0.05)
+    backend = TransformersBackend(model=tmp_path / "model", threads=1, idle_unload=0.05)
     with pytest.raises(ModelNotFound):
         await collect(backend, ask())
     shutil.copytree(folder, tmp_path / "model")
@@ -269,7 +270,7 @@ from backends import ChatMessage, ChatRequest, TextDelta
 from backends.transformers import TransformersBackend
 
 async def main():
-    backend = TransformersBackend(model={str(folder)!r})
+    backend = TransformersBackend(model={str(folder)!r}, threads=1)
     request = ChatRequest(messages=(ChatMessage("user", "Hi"),), max_output_tokens=8000, temperature=0)
     async for event in backend.stream(request):
         if isinstance(event, TextDelta):

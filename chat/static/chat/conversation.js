@@ -15,6 +15,8 @@ export class ChatLog extends HTMLElement {
     this.live = new Map();
     /** @type {Map<number, object[]>} deltas of turns that are being fetched */
     this.waiting = new Map();
+    /** @type {Map<number, any>} ends of answers that were over before their turn was on the page */
+    this.ended = new Map();
     this.lastEventId = "";
     this.follows = true;
     this.retryAfter = 1000;
@@ -198,8 +200,11 @@ export class ChatLog extends HTMLElement {
 
   /** @param {HTMLElement} article */
   adopt(article) {
-    this.live.set(Number(article.dataset.message), new LiveAnswer(article));
+    const id = Number(article.dataset.message);
+    this.live.set(id, new LiveAnswer(article));
     this.dispatch("chat:running");
+    if (this.ended.has(id)) this.finished(this.ended.get(id));
+    this.ended.delete(id);
   }
 
   /**
@@ -236,9 +241,14 @@ export class ChatLog extends HTMLElement {
   }
 
   /** @param {{message: number, status: string, length: number}} end */
-  async finished({ message, status, length }) {
+  async finished(end) {
+    const { message, status, length } = end;
     const live = this.live.get(message);
-    if (!live) return;
+    if (!live) {
+      // The answer was quicker than the reply to the form that asked for it.
+      if (!this.turn(message)) this.ended.set(message, end);
+      return;
+    }
     const isWhole = await live.finish(length);
     const fresh = await this.fetchTurn(message);
     if (this.live.get(message) !== live) return;
