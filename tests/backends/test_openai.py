@@ -295,7 +295,8 @@ class TestRefusals:
     @pytest.mark.parametrize("script", [name for name in SCRIPTS if name.startswith("echo_")])
     async def test_secrets_stay_inside(self, server: FakeOpenAI, caplog: pytest.LogCaptureFixture, script: str) -> None:
         caplog.set_level(logging.INFO)
-        _, error = await fail(make_backend(server), f"{script} {SECRET}")
+        # aiohttp 3.14 says nothing about a chunk header that is none (echo_bad_framing): our own clock ends it.
+        _, error = await fail(make_backend(server, timeout=0.5), f"{script} {SECRET}")
         told = "".join([*traceback.format_exception(error), caplog.text, error.hint, *map(repr, chain(error))])
         assert SECRET in server.received[0].prompt
         assert (KEY in told, SECRET in told) == (False, False)

@@ -1,0 +1,93 @@
+"""Chromium, driven by Playwright, on a site of its own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
+
+from tests.browser.site import PASSWORD, Site, chromium
+
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+expect.set_options(timeout=15_000)
+
+
+@pytest.fixture(scope="session")
+def playwright() -> Iterator[Playwright]:
+    with sync_playwright() as playwright:
+        yield playwright
+
+
+@pytest.fixture(scope="session")
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    browser = playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
+    yield browser
+    browser.close()
+
+
+@pytest.fixture(scope="session")
+def prepared_site(tmp_path_factory) -> Iterator[Site]:
+    """The site that the tests share; not started again where a test did not stop it."""
+    site = Site(tmp_path_factory.mktemp("site"))
+    site.set_up()
+    site.manage("createsuperuser", "--noinput", "--username", "alice", "--email", "alice@example.org")
+    site.start()
+    yield site
+    site.stop()
+    assert "Traceback" not in site.log(), site.log()
+
+
+@pytest.fixture
+def site(prepared_site: Site) -> Site:
+    if prepared_site.process is None or prepared_site.process.poll() is not None:
+        prepared_site.start()
+    return prepared_site
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Open pages whose console must stay clean: no error, no violation of the content policy."""
+    contexts, complaints = [], []
+
+    def complain(message) -> None:
+        # A page that is not there and a server that is down are what some tests are about.
+        if message.type == "error" and not re.search(r"net::ERR|status of 40[49]|status of 422", message.text):
+            complaints.append(message.text)
+
+    def open_one(**options) -> Page:
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", complain)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        return page
+
+    yield open_one
+    for context in contexts:
+        context.close()
+    assert not complaints
+
+
+@pytest.fixture
+def page(site: Site, open_page: Callable[..., Page]) -> Page:
+    """A page of Alice's."""
+    return sign_in(open_page(), site)
+
+
+def sign_in(page: Page, site: Site) -> Page:
+    page.goto(f"{site.url}/accounts/login/")
+    page.fill("[name=login]", "alice")
+    page.fill("[name=password]", PASSWORD)
+    page.locator("[name=password]").press("Enter")
+    page.wait_for_url(f"{site.url}/")
+    return page

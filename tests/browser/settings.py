@@ -1,0 +1,14 @@
+"""The site as it is, with backends beside the guide that a test can steer."""
+
+from __future__ import annotations
+
+from chatsite.settings import *  # noqa: F403
+from chatsite.settings import CHAT_BACKENDS
+
+CHAT_BACKENDS = {
+    "guide": CHAT_BACKENDS["guide"],
+    "echo": {"BACKEND": "tests.fakes.EchoBackend", "LABEL": "Echo", "OPTIONS": {"delay": 0.02}},
+    "scripted": {"BACKEND": "tests.fakes.ScriptedBackend", "LABEL": "Scripted"},
+}
+CHAT_HEARTBEAT_INTERVAL = 0.5
+CHAT_SHUTDOWN_GRACE = 0.5

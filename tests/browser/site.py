@@ -1,0 +1,79 @@
+"""A real server in a folder of its own, and the browser that looks at it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from urllib.error import URLError
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PASSWORD = "correct-horse-battery"
+
+
+def chromium() -> str | None:
+    """Return the path of a Chromium or Chrome; None where Playwright's own is to be used."""
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    return os.environ.get("CHROMIUM") or next((path for name in names if (path := shutil.which(name))), None)
+
+
+class Site:
+    """The site in a folder: set up, started, killed and started again on one port."""
+
+    def __init__(self, folder: Path) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.folder = folder
+        self.environment = os.environ | {
+            "VAR_DIR": str(folder),
+            "DJANGO_SETTINGS_MODULE": "tests.browser.settings",
+            "DJANGO_SUPERUSER_PASSWORD": PASSWORD,
+        }
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def manage(self, *arguments: str) -> str:
+        command = [sys.executable, "manage.py", *arguments]
+        done = subprocess.run(command, env=self.environment, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def set_up(self) -> None:
+        self.manage("migrate", "--verbosity", "0")
+        self.manage("seed_assistants")
+        self.manage("collectstatic", "--noinput", "--verbosity", "0")
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "uvicorn", "chatsite.asgi:application", "--port", str(self.port)]
+        options = ["--timeout-graceful-shutdown", "10", "--log-level", "warning", "--no-access-log"]
+        with (self.folder / "server.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [*command, *options], env=self.environment, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT
+            )
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                with urllib.request.urlopen(f"{self.url}/accounts/login/", timeout=5):
+                    return
+            except (URLError, ConnectionError):
+                assert self.process.poll() is None, self.log()
+                assert time.monotonic() < deadline, "the server did not start"
+                time.sleep(0.05)
+
+    def stop(self, number: int = signal.SIGTERM) -> float:
+        """End the server by a signal; return the seconds that it took."""
+        assert self.process is not None
+        began = time.monotonic()
+        self.process.send_signal(number)
+        self.process.wait(30)
+        return time.monotonic() - began
+
+    def log(self) -> str:
+        return (self.folder / "server.log").read_text()
