@@ -149,6 +149,11 @@ STATICFILES_FINDERS = [
     "django.contrib.staticfiles.finders.AppDirectoriesFinder",
     "chatsite.staticfiles.NodeModulesFinder",
 ]
+NPM_MODULES = {
+    "markdown-it": "npm/markdown-it/dist/browser/markdown-it.esm.min.mjs",
+    "remend": "npm/remend/dist/index.js",
+}
+"""The files of frontend/node_modules that browsers may load, by the name that modules import them with."""
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "chatsite.staticfiles.ManifestStaticFilesStorage"},

@@ -13,15 +13,9 @@ from django.core.files.storage import FileSystemStorage
 from django.utils._os import safe_join
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 
-NPM_MODULES = {
-    "markdown-it": "npm/markdown-it/dist/browser/markdown-it.esm.min.mjs",
-    "remend": "npm/remend/dist/index.js",
-}
-"""The files of frontend/node_modules that browsers may load, by the name that modules import them with."""
-
 
 class NodeModulesFinder(BaseFinder):
-    """Finds the few files named in ``NPM_MODULES``, and nothing else of what npm installed."""
+    """Finds the few files named in ``settings.NPM_MODULES``, and nothing else of what npm installed."""
 
     def __init__(self, app_names: Any = None, *args: Any, **kwargs: Any) -> None:
         self.root = Path(settings.BASE_DIR) / "frontend" / "node_modules"
@@ -39,7 +33,7 @@ class NodeModulesFinder(BaseFinder):
 
     def find(self, path: str, find_all: bool = False, **kwargs: Any) -> str | list[str] | None:
         found: list[str] = []
-        if path in NPM_MODULES.values():
+        if path in settings.NPM_MODULES.values():
             file = safe_join(str(self.root), path.removeprefix("npm/"))
             found = [file] if Path(file).is_file() else []
         if find_all:
@@ -47,7 +41,7 @@ class NodeModulesFinder(BaseFinder):
         return found[0] if found else None
 
     def list(self, ignore_patterns: Any) -> Iterator[tuple[str, FileSystemStorage]]:
-        for path in NPM_MODULES.values():
+        for path in settings.NPM_MODULES.values():
             if self.find(path) and not matches_patterns(path, ignore_patterns):
                 yield path.removeprefix("npm/"), self.storage
 

@@ -1,7 +1,7 @@
 """From the bytes of an event stream to text and a verdict. Pure: no SDK, no network, no clock.
 
-The SDK could read the stream too, but takes a third more CPU per token, has no limit on a line's length, stumbles over
-an ``id:`` line with a keep-alive comment behind it, and lets out errors that quote the answer.
+The SDK could read the stream too, but takes more CPU per token, has no limit on a line's length, stumbles over an
+``id:`` line with a keep-alive comment behind it, and lets out errors that quote the answer.
 """
 
 from __future__ import annotations

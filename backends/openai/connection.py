@@ -6,9 +6,10 @@ import asyncio
 import email.utils
 import math
 import random
+import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from functools import partial
+from functools import cache, partial
 from typing import Any, cast
 
 import aiohttp
@@ -16,6 +17,7 @@ import httpx2
 import openai
 
 from backends.exceptions import (
+    BackendMisconfigured,
     BackendTimeout,
     BackendUnavailable,
     ChatBackendError,
@@ -47,16 +49,21 @@ class Connection:
         http_client = openai.DefaultAioHttpClient(
             follow_redirects=False,  # a 307 would post the whole conversation again, wherever it points
             trust_env=False,  # settings own backends: no proxies and no .netrc from the environment
+            verify=_tls(),
             timeout=httpx2.Timeout(None, connect=connect_timeout),  # the rest has deadlines that count text
             limits=httpx2.Limits(max_connections=1000, max_keepalive_connections=100, keepalive_expiry=30),
             event_hooks={"response": [_bound_body]},
         )
+        try:
+            url = httpx2.URL(base_url)
+        except httpx2.InvalidURL as error:
+            raise BackendMisconfigured("The base_url of an OpenAI backend is not an address.") from error
         self._client = _Client(
-            base_url=base_url,
+            base_url=url,
             api_key=api_key or "none",  # the SDK insists on one; servers that ask for none ignore it
             admin_api_key="",  # here and below: left out, they would come from the environment
             webhook_secret="",
-            max_retries=0,  # see _send: the SDK's own wait for as long as two minutes if the server says so
+            max_retries=0,  # see _retry: the SDK's own wait for as long as two minutes if the server says so
             default_headers={**headers, "Accept-Encoding": "identity"},
             http_client=http_client,
         )
@@ -69,8 +76,8 @@ class Connection:
         Raises:
             ChatBackendError: the server refused, could not be reached, or answered with something else.
         """
-        # The response itself instead of the SDK's stream of typed chunks takes 0.06 CPU seconds per 1,000 tokens
-        # instead of 0.21. The SDK's types do not know that cast_to decides.
+        # The bare response, for Answer to read: CPU seconds per 1,000 tokens 0.045, with the SDK's stream of plain
+        # objects 0.058, of typed chunks 0.15. The SDK's types do not know that cast_to decides what comes back.
         post = partial(self._client.post, stream=True, stream_cls=openai.AsyncStream[object], cast_to=httpx2.Response)
         response = await self._retry(lambda: cast("Awaitable[httpx2.Response]", post(path, body=body)), deadline)
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -136,6 +143,12 @@ class Connection:
             raise too_slow() from error
 
 
+@cache
+def _tls() -> ssl.SSLContext:
+    """Return the trusted certificates, which take 20 ms to load."""
+    return httpx2.create_ssl_context(trust_env=False)
+
+
 class _Client(openai.AsyncOpenAI):
     def _make_status_error(self, err_msg: str, *, body: object, response: httpx2.Response) -> openai.APIStatusError:
         # Tracebacks print the cause too, and upstreams echo keys and prompts in what they send with a 401.
@@ -160,7 +173,7 @@ class _BoundedBody(httpx2.AsyncByteStream):
 
 async def _bound_body(response: httpx2.Response) -> None:
     """Keep the SDK, which reads errors whole, from reading more than it should, and from unpacking it."""
-    if response.is_error or response.request.method == "GET":
+    if not response.is_success or response.request.method == "GET":
         assert isinstance(response.stream, httpx2.AsyncByteStream)
         response.stream = _BoundedBody(response.stream)
         response.headers.pop("content-encoding", None)

@@ -105,22 +105,24 @@ class TransformersBackend(BaseChatBackend):
         found: list[CheckMessage] = []
         if not DEVICE.fullmatch(self._engine_options.device):
             hint = "Use 'auto', 'cpu', 'cuda', 'cuda:1', … or 'mps'."
-            found.append(self._error(f"has an unknown device {self._engine_options.device!r}.", hint, "E009"))
+            found.append(self._error(f"has an unknown device {self._engine_options.device!r}.", hint, "backends.E009"))
         if self._engine_options.dtype not in DTYPES:
             hint = f"Use one of {', '.join(map(repr, DTYPES))}."
-            found.append(self._error(f"has an unknown dtype {self._engine_options.dtype!r}.", hint, "E009"))
+            found.append(self._error(f"has an unknown dtype {self._engine_options.dtype!r}.", hint, "backends.E009"))
         if not self.model:
-            found.append(self._error("has an empty model.", "Name a folder or a model of the hub.", "E010"))
+            found.append(self._error("has an empty model.", "Name a folder or a model of the hub.", "backends.E010"))
         elif self._is_path and not Path(self._engine_options.model).expanduser().is_dir():
             hint = "The model is a folder with config.json and model.safetensors, or a name such as 'gpt2'."
-            found.append(self._error(f"has a model that is no folder: {self.model}.", hint, "E011"))
+            found.append(self._error(f"has a model that is no folder: {self.model}.", hint, "backends.E011"))
         if missing := [name for name in ("torch", "transformers") if find_spec(name) is None]:
             hint = "Install the site with its local models: pip install '.[local]'."
-            found.append(self._error(f"needs packages that are not installed: {', '.join(missing)}.", hint, "E012"))
+            found.append(
+                self._error(f"needs packages that are not installed: {', '.join(missing)}.", hint, "backends.E012")
+            )
         return found
 
-    def _error(self, message: str, hint: str, number: str) -> Error:
-        return Error(f"The backend {self.alias or type(self).__name__} {message}", hint=hint, id=f"backends.{number}")
+    def _error(self, message: str, hint: str, check_id: str) -> Error:
+        return Error(f"The backend {self.alias or type(self).__name__} {message}", hint=hint, id=check_id)
 
     def _complete(self, request: ChatRequest) -> GenerateRequest:
         """Return the request with the backend's options where it leaves the choice."""

@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from backends.exceptions import BackendMisconfigured, BackendUnavailable, ModelNotFound
+
+if TYPE_CHECKING:
+    import httpx2
 
 FILES = ["*.safetensors", "*.safetensors.index.json", "*.json", "*.txt", "*.model", "*.jinja"]
 UNNEEDED_FILES = ["*/*", "consolidated*.safetensors"]
@@ -62,21 +66,8 @@ def fetch_model(model: str, revision: str | None = None) -> Path:
         RepositoryNotFoundError,
         RevisionNotFoundError,
     )
-    from huggingface_hub.utils._http import default_client_factory
 
-    limits = httpx2.Timeout(SILENCE_SECONDS, connect=CONNECT_SECONDS).as_dict()
-
-    def never_wait_for_ever(request: httpx2.Request) -> None:
-        asked = request.extensions.get("timeout", {})
-        request.extensions["timeout"] = {kind: asked.get(kind) or limit for kind, limit in limits.items()}
-
-    def create_client() -> httpx2.Client:
-        client: httpx2.Client = default_client_factory()
-        # Some of the hub's calls ask for no limit at all, so a client with one would not do.
-        client.event_hooks["request"].append(never_wait_for_ever)
-        return client
-
-    set_client_factory(create_client)
+    set_client_factory(_create_client)
     try:
         folder = Path(
             snapshot_download(
@@ -101,6 +92,23 @@ def fetch_model(model: str, revision: str | None = None) -> Path:
         close_session()
     _check_files(folder, model)
     return folder
+
+
+def _create_client() -> httpx2.Client:
+    """Return the hub's usual client, but one that gives up on a silent hub."""
+    import httpx2
+    from huggingface_hub.utils._http import default_client_factory
+
+    limits = httpx2.Timeout(SILENCE_SECONDS, connect=CONNECT_SECONDS).as_dict()
+
+    def never_wait_for_ever(request: httpx2.Request) -> None:
+        asked = request.extensions.get("timeout", {})
+        request.extensions["timeout"] = {kind: asked.get(kind) or limit for kind, limit in limits.items()}
+
+    client: httpx2.Client = default_client_factory()
+    # Some of the hub's calls ask for no limit at all, so a client with one would not do.
+    client.event_hooks["request"].append(never_wait_for_ever)
+    return client
 
 
 def _find_in_cache(model: str, revision: str | None) -> Path:

@@ -7,14 +7,13 @@ import re
 from typing import Any
 
 from django import template
+from django.conf import settings
 from django.contrib.staticfiles import finders
 from django.contrib.staticfiles.storage import staticfiles_storage
 from django.template.context import Context
 from django.utils.html import format_html, json_script
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
-
-from chatsite.staticfiles import NPM_MODULES
 
 register = template.Library()
 
@@ -40,7 +39,7 @@ def importmap(context: Context) -> SafeString:
     npm has not brought is left out: the page then shows plain text while an answer is written.
     """
     imports = {f"chat/{name}": staticfiles_storage.url(f"chat/{name}.js") for name in (*EAGER_MODULES, "markdown")}
-    imports |= {name: staticfiles_storage.url(path) for name, path in NPM_MODULES.items() if _is_there(path)}
+    imports |= {name: staticfiles_storage.url(path) for name, path in settings.NPM_MODULES.items() if _is_there(path)}
     preloads = [format_html('<link rel="modulepreload" href="{}">', imports[f"chat/{name}"]) for name in EAGER_MODULES]
     nonce = getattr(context.get("request"), "csp_nonce", "")
     text = json.dumps({"imports": imports}).replace("<", "\\u003c")

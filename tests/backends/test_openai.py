@@ -501,6 +501,10 @@ class TestCheck:
         assert type(error) is BackendMisconfigured
         assert (server.received, KEY in str(error) + error.hint) == ([], False)
 
+    async def test_an_address_that_is_none(self) -> None:
+        _, error = await fail(make_backend(base_url="http://exa<mple:8000/v1"), "ok")
+        assert isinstance(error, BackendMisconfigured | BackendUnavailable)
+
     @pytest.mark.parametrize(
         ("base_url", "away"),
         [

@@ -99,7 +99,7 @@ export class ChatComposer extends HTMLElement {
     // What was typed while the message was on its way is the next draft.
     this.field.value = this.field.value === text ? "" : this.field.value;
     this.onInput();
-    if (this.log?.dataset.conversation) this.log.append(data.html);
+    if (this.log?.isAtNewest) this.log.append(data.html);
     else {
       this.isSending = true;
       location.assign(data.url);

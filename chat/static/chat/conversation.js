@@ -13,7 +13,7 @@ export class ChatLog extends HTMLElement {
     this.turns = /** @type {HTMLElement | null} */ (this.querySelector("[data-turns]"));
     /** @type {Map<number, LiveAnswer>} answers that are being written */
     this.live = new Map();
-    /** @type {Map<number, object[]>} deltas of turns that are being fetched */
+    /** @type {Map<number, [string, any][]>} what happened to turns that are being fetched */
     this.waiting = new Map();
     /** @type {Map<number, any>} ends of answers that were over before their turn was on the page */
     this.ended = new Map();
@@ -31,6 +31,11 @@ export class ChatLog extends HTMLElement {
 
   disconnectedCallback() {
     this.source?.close();
+  }
+
+  /** Whether the page shows the end of a conversation, and not an empty page or an earlier part. */
+  get isAtNewest() {
+    return Boolean(this.turns) && !("earlier" in this.dataset);
   }
 
   /** The answer at the end of the shown branch, if it is being written. */
@@ -60,9 +65,9 @@ export class ChatLog extends HTMLElement {
     /** @type {Record<string, (data: any) => void>} */
     const handlers = {
       "message.created": (data) => this.created(data),
-      "message.delta": (data) => this.delta(data),
-      "message.finished": (data) => this.finished(data),
-      "generation.stage": (data) => this.live.get(data.message)?.showStage(data),
+      "message.delta": (data) => this.hear("delta", data),
+      "message.finished": (data) => this.hear("finished", data),
+      "generation.stage": (data) => this.hear("stage", data),
       "conversation.updated": (data) => this.dispatch("chat:conversation", data),
       "conversation.deleted": (data) => this.dispatch("chat:deleted", data),
       "stream-reset": () => this.resync(),
@@ -130,7 +135,7 @@ export class ChatLog extends HTMLElement {
     if (!response) return;
     if (response.redirected || response.status === 401 || response.status === 403) return this.signedOut();
     if (response.status === 404) location.assign(this.dataset.home ?? "/");
-    if (!response.ok || !this.dataset.messages) return;
+    if (!response.ok || !this.isAtNewest) return;
     const snapshot = await response.json();
     for (const message of snapshot.messages) {
       const live = this.live.get(message.id);
@@ -147,7 +152,7 @@ export class ChatLog extends HTMLElement {
 
   /** @param {{message: number, parent: number | null}} created */
   async created({ message, parent }) {
-    if (!this.turns || this.turn(message) || this.waiting.has(message)) return;
+    if (!this.isAtNewest || this.turn(message) || this.waiting.has(message)) return;
     this.waiting.set(message, []);
     const fragment = await this.fetchTurn(message);
     // The question before it may be on its way as well.
@@ -223,21 +228,35 @@ export class ChatLog extends HTMLElement {
     }
   }
 
-  /** @param {{message: number, offset: number, text: string}} delta */
-  delta(delta) {
-    const live = this.live.get(delta.message);
-    if (!live) this.waiting.get(delta.message)?.push(delta);
-    else if (!live.read(delta)) {
-      this.waiting.set(delta.message, [...(this.waiting.get(delta.message) ?? []), delta]);
+  /**
+   * Something happened to an answer; if its turn is still being fetched, it is told when it is here.
+   * @param {string} kind
+   * @param {any} data
+   */
+  hear(kind, data) {
+    const live = this.live.get(data.message);
+    if (!live) {
+      this.waiting.get(data.message)?.push([kind, data]);
+    } else if (kind === "stage") {
+      live.showStage(data);
+    } else if (kind === "finished") {
+      this.finished(data);
+    } else if (!live.read(data)) {
+      // A piece between is missing. This one is tried again after the snapshot.
+      this.waiting.set(data.message, [...(this.waiting.get(data.message) ?? []), [kind, data]]);
       this.resync();
     }
   }
 
-  /** @param {number} message  whose deltas were kept */
+  /** @param {number} message  whose events were kept */
   replay(message) {
-    const deltas = /** @type {any[]} */ (this.waiting.get(message) ?? []);
+    const events = this.waiting.get(message) ?? [];
     this.waiting.delete(message);
-    for (const delta of deltas) this.live.get(message)?.read(delta);
+    for (const [kind, data] of events) {
+      // What the snapshot lacks as well is whole at the latest when the answer is finished.
+      if (kind === "delta") this.live.get(message)?.read(data);
+      else this.hear(kind, data);
+    }
   }
 
   /** @param {{message: number, status: string, length: number}} end */

@@ -13,7 +13,7 @@
 //   table            <div class="tbl"><table><thead><tr><th>…<tbody><tr><td>…
 //                    aligned cells have class="left", "center" or "right"
 //   *, **, ~~, `     <em>, <strong>, <s>, <code>
-//   line break       <br>; a soft one is a newline in the text
+//   line break       <br> and a newline; a soft one is a newline in the text
 //   link             <a href title rel="noopener noreferrer nofollow">; without href if that is not http, https, mailto,
 //                    tel or a path of this site (one slash and no second one)
 //   image            of this site (a path): <img src alt>; any other: a link to it as above whose text is the alternative
@@ -110,7 +110,7 @@ function opened(token) {
   /** @type {Record<string, string>} */
   const attributes = {};
   const start = token.attrGet("start");
-  if (token.tag === "ol" && start !== null) attributes.start = start;
+  if (token.tag === "ol" && start !== null) attributes.start = String(start);
   const alignment = /text-align:(left|center|right)/.exec(token.attrGet("style") ?? "");
   if (alignment) attributes.class = alignment[1];
   return element(token.tag, attributes);
@@ -142,8 +142,10 @@ function itemsOf(tokens) {
     } else if (token.nesting === -1 && known) {
       links -= token.type === "link_close" ? 1 : 0;
       path.pop();
-    } else if (known) add(opened(token));
-    else if (token.content) add(words(token.content));
+    } else if (known) {
+      add(opened(token));
+      if (token.type === "hardbreak") add(words("\n"));
+    } else if (token.content) add(words(token.content));
   }
   return joined(root.children);
 }
