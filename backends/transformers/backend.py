@@ -115,7 +115,7 @@ class TransformersBackend(BaseChatBackend):
             hint = "The model is a folder with config.json and model.safetensors, or a name such as 'gpt2'."
             found.append(self._error(f"has a model that is no folder: {self.model}.", hint, "backends.E011"))
         if missing := [name for name in ("torch", "transformers") if find_spec(name) is None]:
-            hint = "Install the site with its local models: pip install '.[local]'."
+            hint = "Install the site with its local models: pip install -r requirements.txt."
             found.append(
                 self._error(f"needs packages that are not installed: {', '.join(missing)}.", hint, "backends.E012")
             )
