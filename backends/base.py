@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 from django.core.checks import CheckMessage
 
@@ -95,7 +95,7 @@ class BaseChatBackend(ABC):
     label: str = ""
     """The human name, ``LABEL`` in the settings or else the alias; set by the registry."""
 
-    sends_data_away: ClassVar[bool] = True
+    sends_data_away: bool = True
     """Whether conversations leave this machine; shown to users."""
 
     @abstractmethod

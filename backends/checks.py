@@ -50,10 +50,11 @@ def _check_entry(alias: str, entry: Any) -> Iterable[CheckMessage]:
     if not (inspect.isclass(backend) and issubclass(backend, BaseChatBackend)):
         hint = "Subclass backends.BaseChatBackend."
         return [*found, Error(f"{where}: {entry['BACKEND']} is not a chat backend.", hint=hint, id="backends.E003")]
-    return [*found, *_check_options(where, backend, entry.get("OPTIONS", {}))]
+    return [*found, *_check_options(alias, backend, entry.get("OPTIONS", {}))]
 
 
-def _check_options(where: str, backend: type[BaseChatBackend], options: Any) -> Iterable[CheckMessage]:
+def _check_options(alias: str, backend: type[BaseChatBackend], options: Any) -> Iterable[CheckMessage]:
+    where = f"CHAT_BACKENDS[{alias!r}]"
     if not isinstance(options, Mapping):
         return [Error(f"{where}['OPTIONS'] is not a dictionary.", id="backends.E001")]
     parameters = inspect.signature(backend).parameters
@@ -72,9 +73,14 @@ def _check_options(where: str, backend: type[BaseChatBackend], options: Any) -> 
     if missing:
         return [Error(f"{where} lacks the option {name!r}.", id="backends.E005") for name in missing]
     try:
-        return backend(**options).check()
+        instance = backend(**options)
+        instance.alias = alias
+        found = instance.check()
     except (TypeError, ValueError) as error:
         return [Error(f"{where} has an option that cannot be used: {error}", id="backends.E005")]
+    for message in found:
+        message.obj = message.obj or where
+    return found
 
 
 def _did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from importlib.util import find_spec
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from django.core.checks import CheckMessage, Error
 
@@ -33,7 +33,7 @@ class TransformersBackend(BaseChatBackend):
     Each model that is asked for by ``ChatRequest.model`` has a process of its own too.
     """
 
-    sends_data_away: ClassVar[bool] = False
+    sends_data_away = False
 
     def __init__(
         self,
