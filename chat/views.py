@@ -27,7 +27,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_GET, require_POST, require_safe
+from django.views.decorators.http import require_GET, require_http_methods, require_POST, require_safe
 
 from backends import InvalidChatBackend, chat_backends
 from chat import events, history, pages
@@ -47,6 +47,8 @@ from chat.models import Assistant, Conversation, Generation, Message, User
 from chat.runner import runner
 
 _BUSY = gettext_lazy("An answer is still being written here. Wait for it, or cancel it.")
+
+_pages_and_forms = require_http_methods(["GET", "HEAD", "POST"])
 
 
 def _user(request: HttpRequest) -> User:
@@ -190,6 +192,7 @@ def _send(request: HttpRequest, conversation: Conversation | None) -> HttpRespon
     return _answer_with_errors(request, conversation, form)
 
 
+@_pages_and_forms
 @login_required
 def home(request: HttpRequest) -> HttpResponse:
     """Show an empty page, or make a conversation of its first message."""
@@ -205,6 +208,7 @@ def conversation(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     return _render_page(request, _get_conversation_for_user(request, pk))
 
 
+@_pages_and_forms
 @login_required
 def messages(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """Send a message, or return the shown branch as JSON, for a page that missed something."""
@@ -284,6 +288,7 @@ def show(request: HttpRequest, pk: uuid.UUID, message: int) -> HttpResponse:
     return redirect(f"{found.conversation.get_absolute_url()}#message-{found.pk}")
 
 
+@_pages_and_forms
 @login_required
 def rename(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """Give the conversation another title."""
@@ -300,6 +305,7 @@ def rename(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     return render(request, "chat/rename.html", {"conversation": conversation, "form": form})
 
 
+@_pages_and_forms
 @login_required
 def delete(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """Delete the conversation with all its messages, after a question; an answer in progress ends."""
@@ -349,6 +355,7 @@ async def _auser(request: HttpRequest) -> User | None:
     return user if user.is_authenticated else None
 
 
+@_pages_and_forms
 @never_cache
 @sensitive_post_parameters("password1", "password2")
 def setup(request: HttpRequest, token: str) -> HttpResponse:

@@ -153,6 +153,13 @@ def test_sign_up_is_closed(client, db):
     assert not User.objects.exists()
 
 
+def test_wrong_methods_are_refused(alice_client, conversation):
+    for name, kind in TABLE.items():
+        if kind in {"user", "owner", "token"} and name.startswith("chat:"):
+            for method in ("put", "delete", "patch"):
+                assert getattr(alice_client, method)(path(name, conversation)).status_code == 405, (method, name)
+
+
 def test_get_changes_nothing(alice_client, conversation):
     """Walk every page of the owner with tempting parameters: nothing is sent, nothing is deleted."""
     before = list(conversation.messages.values_list("pk", "content"))
