@@ -56,10 +56,18 @@ class _Renderer(RendererHTML):
 
     td_open = th_open
 
+    def link_open(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: Any) -> str:
+        if not _is_safe(str(tokens[index].attrGet("href") or "")):
+            del tokens[index].attrs["href"]
+        return self.renderToken(tokens, index, options, env)
+
     def image(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: Any) -> str:
         token = tokens[index]
         source = str(token.attrGet("src") or "")
         label = self.renderInlineAsText(token.children, options, env)
+        if sum(other.nesting for other in tokens[:index] if other.type in {"link_open", "link_close"}):
+            # A link within a link is none: the parser of a browser ends the outer one.
+            return escape(label or source)
         if _is_local(source):
             return f'<img src="{escape(source)}" alt="{escape(label)}">'
         return f'<a href="{escape(source)}">{escape(label or source)}</a>'
@@ -74,6 +82,11 @@ def _code(content: str, language: str) -> str:
 def _cell(token: Token) -> str:
     alignment = re.search(r"text-align:(\w+)", str(token.attrGet("style") or ""))
     return f'<{token.tag} class="{alignment[1]}">' if alignment else f"<{token.tag}>"
+
+
+def _is_safe(address: str) -> bool:
+    scheme, colon, _ = address.partition(":")
+    return bool(colon and scheme.lower() in _SCHEMES) or _is_local(address)
 
 
 def _is_local(source: str) -> bool:

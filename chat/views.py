@@ -109,7 +109,6 @@ def _render_page(
         "assistant": _chosen(request, assistants, conversation, form),
         "events_url": f"{events_path}?lastEventId={quote(event_id)}",
         "form": form or QuestionForm(assistants=_assistants(request)),
-        "max_length": settings.CHAT_MAX_MESSAGE_LENGTH,
         "turns": [],
         "earlier_url": None,
     }
@@ -126,9 +125,8 @@ def _chosen(
     for assistant in assistants:
         if assistant.slug == wanted:
             return assistant
-    if conversation and conversation.assistant in assistants:
-        return conversation.assistant
-    return assistants[0] if assistants else None
+    used = conversation.assistant_id if conversation else None
+    return next((assistant for assistant in assistants if assistant.pk == used), assistants[0] if assistants else None)
 
 
 def _turns_context(request: HttpRequest, conversation: Conversation) -> dict[str, Any]:
