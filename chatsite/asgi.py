@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import warnings
 from collections.abc import Awaitable, Callable, Mapping
 from types import FrameType
 from typing import Any
@@ -77,5 +78,8 @@ def _ending_streams_first(handler: Callable[[int, FrameType | None], Any]) -> Ca
 
     return handle
 
+
+# WhiteNoise hands over files as they are; they are small, and read at once.
+warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
 
 application = StreamingASGIHandler()

@@ -176,6 +176,13 @@ class TestConversation:
         assert "Connection re" not in page  # the backend's own words are for the administrator
         assert "secret" not in page
 
+    def test_an_administrator_reads_the_remedy_too(self, alice, alice_client, ask, scripted):
+        alice.is_staff = True
+        alice.save()
+        conversation = ask(scripted, "fail").message.conversation
+        finish()
+        assert "Start the server." in alice_client.get(conversation.get_absolute_url()).content.decode()
+
     def test_it_shows_the_newest_and_links_to_the_earlier(self, alice_client, alice, echo, settings):
         settings.CHAT_PAGE_MESSAGES = 4
         alice_client.post(reverse("chat:home"), sending("number 0"))
