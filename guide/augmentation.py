@@ -25,6 +25,14 @@ OPENERS = {
         "so ",
         "and ",
         "please tell me: ",
+        "I have a question: ",
+        "I am new here. ",
+        "I'm wondering, ",
+        "can you help me? ",
+        "one more thing: ",
+        "my boss asks: ",
+        "sorry to bother you, ",
+        "I don't understand, ",
     ),
     "ko": (
         "질문인데 ",
@@ -37,11 +45,19 @@ OPENERS = {
         "궁금한 게 있는데 ",
         "잠깐만요 ",
         "그럼 ",
+        "처음 써 보는데 ",
+        "잘 몰라서 그러는데 ",
+        "하나만 더요, ",
+        "죄송하지만 ",
+        "도와주세요, ",
+        "회사에서 쓰는데 ",
+        "급한데 ",
+        "아무리 찾아도 없네요. ",
     ),
 }
 ENDINGS = {
-    "en": (" please", " thanks", " on this site", " here", " in this app"),
-    "ko": (" 알려줘", " 알려 주세요", " 궁금해요", " 부탁드려요", " 이 사이트에서"),
+    "en": (" please", " thanks", " here", ", can you help?", ", I don't know how", ", any idea?"),
+    "ko": (" 알려줘", " 알려 주세요", " 궁금해요", " 부탁드려요", " 잘 모르겠어요", " 아시나요?", " 도와주세요"),
 }
 
 SWAPS: dict[str, tuple[Swap, ...]] = {
@@ -88,9 +104,9 @@ SWAPS: dict[str, tuple[Swap, ...]] = {
         _swap(r"\bconversation\b", "conversation", "chat"),
         _swap(r"\b(change|modify)\b", "change", "modify", "set", "edit", "switch"),
         _swap(r"\b(delete|remove)\b", "delete", "remove", "erase"),
-        _swap(r"\b(create|make|add)\b", "create", "make", "add"),
+        _swap(r"\b(create|make(?! (run|test|check|guide|help|target|command))|add)\b", "create", "make", "add"),
         _swap(r"\b(admin|administrator)\b", "admin", "administrator"),
-        _swap(r"\b(launch|start|run)\b", "run", "start", "launch"),
+        _swap(r"\b(launch|start|(?<!make )run)\b", "run", "start", "launch"),
         _swap(r"\b(show|see|view)\b", "show", "see", "view"),
         _swap(r"\b(set up|configure)\b", "set up", "configure"),
         _swap(r"\b(does not|doesn't|isn't)\b", "doesn't", "does not", "doesnt"),
@@ -146,6 +162,16 @@ SWAPS: dict[str, tuple[Swap, ...]] = {
         ),
         _swap(r"고 싶(어요|습니다|어)$", "고 싶어요", "고 싶습니다", "고 싶은데요", "려면?", "고 싶어", "려고 해요"),
         _swap(r"나요\??$", "나요?", "나요", "는지 궁금합니다", "는지 알려 주세요", "니?", "는지요?"),
+        _swap(
+            r"(고 싶(?:어요|습니다|은데요|어)|려면\??)$",
+            "고 싶은데 어떻게 해요?",
+            "고 싶은데요",
+            "려고 하는데요",
+            "려면요?",
+        ),
+        _swap(r"되나요\??$", "되나요?", "되나", "될까요?", "돼요?", "됩니까?", "되는지 알고 싶어요"),
+        _swap(r"있(나요|어요|어)\??$", "있나요?", "있어요?", "있을까요?", "있습니까?", "있어?", "있죠?"),
+        _swap(r"하나요\??$", "하나요?", "하죠?", "해야 하죠?", "할까요?", "합니까?", "하면 되나요?"),
         _swap(r"어떻게", "어떻게", "어케", "어떻게"),
         _swap(r"어디(에서|서|에)", "어디서", "어디에서", "어디에"),
         _swap(r"(웹)?사이트", "사이트", "웹사이트", "홈페이지"),
@@ -180,9 +206,9 @@ def vary(question: str, language: str, rng: random.Random) -> str:
 
 
 def _frame(question: str, language: str, rng: random.Random) -> str:
-    if rng.random() < 0.12:
+    if rng.random() < 0.2:
         question = rng.choice(OPENERS[language]) + question
-    if rng.random() < 0.08:
+    if rng.random() < 0.1:
         question = question.rstrip(" ?!.") + rng.choice(ENDINGS[language])
     return question
 
