@@ -141,8 +141,7 @@ def _turns_context(request: HttpRequest, conversation: Conversation) -> dict[str
     }
 
 
-def _render_turns(request: HttpRequest, conversation: Conversation, answer: Message, count: int) -> str:
-    shown = history.branch(conversation, answer.pk, count)
+def _render_turns(request: HttpRequest, conversation: Conversation, shown: list[Message]) -> str:
     return "".join(
         render_to_string("chat/_turn.html", {"turn": turn, "conversation": conversation}, request)
         for turn in pages.turns(conversation, shown)
@@ -160,7 +159,7 @@ def _answer_with_turns(request: HttpRequest, generation: Generation, count: int)
     data = {
         "url": conversation.get_absolute_url(),
         "messages": [message.pk for message in shown],
-        "html": _render_turns(request, conversation, answer, count),
+        "html": _render_turns(request, conversation, shown),
     }
     return JsonResponse(data, status=201)
 
@@ -236,7 +235,7 @@ def _snapshot(message: Message) -> dict[str, Any]:
 def turn(request: HttpRequest, pk: uuid.UUID, message: int) -> HttpResponse:
     """Return one turn as HTML."""
     found = _get_message_for_user(request, pk, message)
-    return HttpResponse(_render_turns(request, found.conversation, found, 1))
+    return HttpResponse(_render_turns(request, found.conversation, history.branch(found.conversation, found.pk, 1)))
 
 
 @require_POST
