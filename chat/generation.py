@@ -347,9 +347,10 @@ def _publish_finished(message: Message) -> None:
     publish_conversation(message.conversation)
 
 
-def publish_conversation(conversation: Conversation) -> None:
-    """Tell the owner's open pages the title, and whether an answer is being written."""
-    running = Generation.objects.unfinished().filter(message__conversation=conversation).exists()
+def publish_conversation(conversation: Conversation, *, running: bool | None = None) -> None:
+    """Tell the owner's open pages the title, and whether an answer is being written; None looks it up."""
+    if running is None:
+        running = Generation.objects.unfinished().filter(message__conversation=conversation).exists()
     data = {"conversation": str(conversation.pk), "title": conversation.title, "running": running}
     events.publish(events.user_channel(conversation.owner_id), "conversation.updated", data)
 
@@ -430,7 +431,7 @@ def _publish_created(conversation: Conversation, answer: Message) -> None:
             "generation": Status.QUEUED if message.role == Role.ASSISTANT else None,
         }
         events.publish(channel, "message.created", data)
-    publish_conversation(conversation)
+    publish_conversation(conversation, running=True)
 
 
 def _title(content: str) -> str:
