@@ -41,6 +41,8 @@ class ChatRequest:
     stop: tuple[str, ...] = ()
     """The answer ends before the first of these strings, which is not part of it."""
     seed: int | None = None
+    user: str = ""
+    """Who asks, as an opaque name that says nothing about the person: a backend with a queue serves users in turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,8 @@ class Stage(StreamEvent):
     name: StageName
     position: int | None = None
     """Place in the backend's queue, 1 = next; only with ``queued``."""
+    progress: float | None = None
+    """How much of it is done, 0 to 1; only with ``loading``, where the backend can tell."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection
 from contextlib import aclosing, suppress
 from dataclasses import asdict, dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
@@ -21,8 +21,9 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Value
 from django.db.models.functions import Concat
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 
-from backends import ChatMessage, ChatRequest, Finish, Stage, TextDelta, chat_backends
+from backends import ChatMessage, ChatRequest, Finish, Stage, StageName, TextDelta, chat_backends
 from backends.exceptions import ChatBackendError, StreamInterrupted
 from chat import events, history
 from chat.models import Assistant, Conversation, Generation, Message, Role, Status, User
@@ -31,6 +32,12 @@ from chat.storable import storable
 logger = logging.getLogger(__name__)
 
 TITLE_LENGTH = 60
+STAGE_INTERVAL = 1.0
+"""Seconds between two places in a queue that are stored and told for one answer; each stage itself is told at once."""
+PROGRESS_INTERVAL = 0.25
+"""Seconds between two reports of how far loading is, which are told but not stored."""
+SHOWN_QUEUE = 500
+"""How many of those who wait in the database's queue are told their place in it."""
 
 
 class ConversationBusyError(Exception):
@@ -39,6 +46,10 @@ class ConversationBusyError(Exception):
 
 class KeyReusedError(Exception):
     """The key of a message was used before, for another text."""
+
+
+class TooManyUnfinishedError(Exception):
+    """This person has as many unfinished answers as anybody may have."""
 
 
 class LostGenerationError(Exception):
@@ -61,6 +72,7 @@ def start_conversation(owner: User, question: Question) -> Generation:
 
     Raises:
         KeyReusedError: the key belongs to another text.
+        TooManyUnfinishedError: so many of the owner's answers are unfinished that there may be no more.
     """
 
     def store() -> Generation:
@@ -79,6 +91,7 @@ def start_generation(conversation: Conversation, question: Question) -> Generati
     Raises:
         ConversationBusyError: the newest answer is not over yet.
         KeyReusedError: the key belongs to another text.
+        TooManyUnfinishedError: so many of the owner's answers are unfinished that there may be no more.
     """
     return _once(conversation.owner, question, lambda: _store_question(conversation, question))
 
@@ -88,6 +101,7 @@ def regenerate(message: Message, assistant: Assistant) -> Generation:
 
     Raises:
         ConversationBusyError: the answer is still being written.
+        TooManyUnfinishedError: so many of the owner's answers are unfinished that there may be no more.
     """
     conversation = message.conversation
     if message.generation.is_running:
@@ -123,18 +137,39 @@ def reap_stale(age: timedelta) -> int:
 
 
 def claim(worker: str, room: int) -> list[Generation]:
-    """Make up to ``room`` of the queued answers this worker's, those first that have waited longest."""
+    """Make up to ``room`` of the queued answers this worker's, in the order that is fair to those who asked."""
     now = timezone.now()
     mine = {"status": Status.IN_PROGRESS, "worker": worker, "started_at": now, "heartbeat_at": now}
-    waiting = Generation.objects.queued().select_related("assistant", "message__conversation").order_by("queued_at")
+    # The place in our queue is past; the backend may have a queue of its own.
+    mine |= {"stage": "", "stage_position": None}
+    waiting = Generation.objects.in_turn().select_related("assistant", "message__conversation")
     claimed = []
     for generation in waiting[:room]:
         if Generation.objects.queued().filter(pk=generation.pk).update(**mine) != 1:
             continue  # another worker got there first
+        if generation.stage_position is not None:
+            _publish_stage(generation, Stage("queued"))
         for name, value in mine.items():
             setattr(generation, name, value)
         claimed.append(generation)
     return claimed
+
+
+def show_queue() -> None:
+    """Store and tell those who wait for room in a worker their places, where these have changed.
+
+    Places are counted in the order in which ``claim`` takes the answers.
+    """
+    moved = []
+    waiting = Generation.objects.in_turn().select_related("message")[:SHOWN_QUEUE]
+    for position, generation in enumerate(waiting, start=1):
+        if generation.stage_position != position:
+            generation.stage, generation.stage_position = "queued", position
+            moved.append(generation)
+    # One that a worker claims meanwhile is queued no longer, and keeps what the worker wrote.
+    Generation.objects.queued().bulk_update(moved, ["stage", "stage_position"], batch_size=100)
+    for generation in moved:
+        _publish_stage(generation, Stage("queued", generation.stage_position))
 
 
 def renew(worker: str, running: Collection[int]) -> set[int]:
@@ -171,7 +206,8 @@ async def run_generation(generation: Generation) -> None:
 class Draft:
     """An answer while it is written: pieces come in, and are committed and published at most every 50 ms.
 
-    The first piece goes out at once. A piece is published only after the transaction that stored it.
+    The first piece goes out at once. A piece is published only after the transaction that stored it. So it is with the
+    stages before the first piece, of which only the newest counts.
     """
 
     def __init__(self, generation: Generation) -> None:
@@ -179,8 +215,15 @@ class Draft:
         self._pending: list[str] = []
         self._half = ""
         self._length = 0
+        self._has_text = False
+        self._stage: Stage | None = None
+        """The newest one."""
+        self._told = Stage("queued")
+        """The one that readers and row know of; at first it is the one that needs no telling."""
         self._more = asyncio.Event()
-        self._closing = asyncio.Event()
+        self._hurry = asyncio.Event()
+        """What came last shall not wait for the pause between two writes to be over."""
+        self._is_closing = False
         self._writer: asyncio.Task[None] | None = None
 
     def append(self, text: str) -> None:
@@ -189,12 +232,28 @@ class Draft:
         Raises:
             LostGenerationError: the answer was ended by somebody else; stop the backend.
         """
-        if self._writer is None:
-            self._writer = asyncio.create_task(self._write_all())
-        elif self._writer.done():
-            self._writer.result()
+        self._see_to_writer()
         text, self._half = _without_half_pair(self._half + text)
+        if not text:
+            return
+        if not self._has_text:
+            self._has_text, self._stage = True, None
+            self._hurry.set()
         self._pending.append(storable(text))
+        self._more.set()
+
+    def show(self, stage: Stage) -> None:
+        """Take why there is no text yet; of no interest once there is some.
+
+        Raises:
+            LostGenerationError: the answer was ended by somebody else; stop the backend.
+        """
+        self._see_to_writer()
+        if self._has_text:
+            return
+        self._stage = _sound(stage)
+        if self._stage.name != self._told.name:
+            self._hurry.set()
         self._more.set()
 
     async def close(self) -> None:
@@ -206,29 +265,58 @@ class Draft:
         if self._half:
             self._half = ""
             self.append("\ufffd")
-        self._closing.set()
+        self._is_closing = True
+        self._hurry.set()
         self._more.set()
         if self._writer is not None:
             # Cancelling us must not cancel a write that is under way.
             await asyncio.shield(self._writer)
 
+    def _see_to_writer(self) -> None:
+        if self._writer is None:
+            self._writer = asyncio.create_task(self._write_all())
+        elif self._writer.done():
+            self._writer.result()
+
     async def _write_all(self) -> None:
         while True:
             await self._more.wait()
             self._more.clear()
+            self._hurry.clear()
+            interval: float = settings.CHAT_FLUSH_INTERVAL
             if text := "".join(self._pending):
                 self._pending.clear()
                 await sync_to_async(_store)(self._generation, self._length, text)
                 self._length += len(text)
-            if self._closing.is_set() and not self._pending:
+            elif self._stage and self._stage != self._told:
+                interval = await self._tell(self._stage)
+            if self._is_closing and not self._pending:
                 return
-            await self._pause()
+            await self._pause(interval)
 
-    async def _pause(self) -> None:
-        """Let the pieces that come meanwhile share the next write; closing does not wait for it."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(settings.CHAT_FLUSH_INTERVAL):
-                await self._closing.wait()
+    async def _tell(self, stage: Stage) -> float:
+        """Store and publish the stage; return for how many seconds the next one like it can wait."""
+        before, self._told = self._told, stage
+        if (stage.name, stage.position) == (before.name, before.position):
+            _publish_stage(self._generation, stage)
+            return PROGRESS_INTERVAL
+        await sync_to_async(_store_stage)(self._generation, stage)
+        return PROGRESS_INTERVAL if stage.name == "loading" else STAGE_INTERVAL
+
+    async def _pause(self, interval: float) -> None:
+        """Let what comes meanwhile share the next write, unless it is in a hurry."""
+        if not self._is_closing:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(interval):
+                    await self._hurry.wait()
+
+
+def _sound(stage: Stage) -> Stage:
+    """Return the stage as the contract has it; a plugin that counts wrongly loses no more than its number."""
+    name: StageName = stage.name if stage.name in get_args(StageName) else "queued"
+    position = stage.position if name == "queued" and 0 < (stage.position or 0) < 1_000_000 else None
+    known = name == "loading" and stage.progress is not None and 0 <= stage.progress <= 1
+    return Stage(name, position, round(stage.progress or 0, 2) if known else None)
 
 
 def _without_half_pair(text: str) -> tuple[str, str]:
@@ -248,15 +336,13 @@ async def _stream_into(draft: Draft, generation: Generation) -> Finish:
         StreamInterrupted: it ended without saying so.
     """
     request = await sync_to_async(build_request)(generation)
-    channel = events.conversation_channel(generation.message.conversation_id)
     async with aclosing(chat_backends[generation.backend].stream(request)) as stream:
         async for event in stream:
             match event:
                 case TextDelta(text):
                     draft.append(text)
-                case Stage(name, position):
-                    data = {"message": generation.pk, "stage": name, "position": position}
-                    events.publish(channel, "generation.stage", data)
+                case Stage():
+                    draft.show(event)
                 case Finish():
                     return event
                 case _:
@@ -278,7 +364,13 @@ def build_request(generation: Generation) -> ChatRequest:
         ChatMessage("user" if turn.role == Role.USER else "assistant", turn.content) for turn in past if turn.content
     ]
     parameters["stop"] = tuple(parameters.get("stop", ()))
-    return ChatRequest(messages=tuple(turns), model=generation.model, **parameters)
+    user = _opaque_name(message.conversation.owner_id)
+    return ChatRequest(messages=tuple(turns), model=generation.model, user=user, **parameters)
+
+
+def _opaque_name(owner_id: int) -> str:
+    """Return a name that is always the same for a person and leads back to nobody without the site's secret key."""
+    return salted_hmac("chat.generation.user", str(owner_id), algorithm="sha256").hexdigest()[:16]
 
 
 def _store(generation: Generation, offset: int, text: str) -> None:
@@ -295,6 +387,28 @@ def _store(generation: Generation, offset: int, text: str) -> None:
         Message.objects.filter(pk=generation.pk).update(content=Concat(F("content"), Value(text)))
     channel = events.conversation_channel(generation.message.conversation_id)
     events.publish(channel, "message.delta", {"message": generation.pk, "offset": offset, "text": text})
+
+
+def _store_stage(generation: Generation, stage: Stage) -> None:
+    """Store why there is no text yet, for a page that is loaded now, and tell the readers.
+
+    Raises:
+        LostGenerationError: the generation is no longer run by this worker.
+    """
+    ours = Generation.objects.run_by(generation.worker).filter(pk=generation.pk)
+    if ours.update(stage=stage.name, stage_position=stage.position, heartbeat_at=timezone.now()) != 1:
+        raise LostGenerationError(generation.pk)
+    _publish_stage(generation, stage)
+
+
+def _publish_stage(generation: Generation, stage: Stage) -> None:
+    data = {
+        "message": generation.pk,
+        "stage": stage.name,
+        "position": stage.position,
+        "progress": stage.progress,
+    }
+    events.publish(events.conversation_channel(generation.message.conversation_id), "generation.stage", data)
 
 
 async def _fail_with_text(draft: Draft, generation: Generation, error: Exception) -> None:
@@ -393,6 +507,10 @@ def _store_question(conversation: Conversation, question: Question) -> Generatio
 
 
 def _queue(answer: Message, assistant: Assistant) -> Generation:
+    unfinished = Generation.objects.unfinished().filter(message__conversation__owner=answer.conversation.owner_id)
+    # Two requests at the same moment may both be let in; the bound is against hundreds.
+    if unfinished.count() >= settings.CHAT_MAX_UNFINISHED_PER_USER:
+        raise TooManyUnfinishedError
     parameters: dict[str, Any] = {"system_prompt": assistant.system_prompt, "stop": assistant.stop}
     for name in ("temperature", "top_p", "max_output_tokens", "seed"):
         parameters[name] = getattr(assistant, name)

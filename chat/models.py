@@ -199,17 +199,18 @@ class Generation(models.Model):
     heartbeat_at = models.DateTimeField(_("heartbeat"), null=True)
     worker = models.CharField(_("worker"), max_length=100, blank=True)
     """The process that writes the answer: host, process id and a nonce."""
+    stage = models.CharField(_("stage"), max_length=10, blank=True)
+    """Why there was no text yet when that was last told, in the words of ``backends.StageName``; idle once there is."""
+    stage_position = models.PositiveIntegerField(_("place in the queue"), null=True)
+    """1 is next; only while the stage is ``queued``."""
 
     objects = GenerationQuerySet.as_manager()
 
     class Meta:
         ordering = ["-queued_at"]
         indexes = [
-            models.Index(
-                fields=["status", "queued_at"],
-                name="generation_unfinished",
-                condition=models.Q(status__in=["queued", "in_progress"]),
-            ),
+            # Not a partial index: SQLite, which is sent parameters, cannot tell that their rows are in one.
+            models.Index(fields=["status", "queued_at"], name="generation_by_status"),
             models.Index(fields=["-queued_at"], name="generation_newest"),
         ]
         verbose_name = _("generation")

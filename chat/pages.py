@@ -11,10 +11,11 @@ from django.utils.functional import Promise
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
+from backends import chat_backends
 from chat import history
 from chat.markdown import render
 from chat.models import Conversation, Generation, Message, Role, User
-from chat.wording import Notice, notice_for
+from chat.wording import Notice, notice_for, stage_for
 
 SIDEBAR_CONVERSATIONS = 100
 
@@ -33,11 +34,19 @@ class Turn:
     """The id of the sibling before it."""
     next: int | None
     notice: Notice | None
+    stage: str | Promise
+    """Why there is no text yet; empty where there is, or the answer is over."""
 
     @property
     def by(self) -> str:
         """The name of the assistant at the time."""
         return self.generation.assistant_name if self.generation else ""
+
+    @property
+    def source(self) -> str:
+        """What wrote it, such as "Built-in guide", where the name of the assistant does not say so."""
+        label = chat_backends.label(self.generation.backend) if self.generation else ""
+        return label if label != self.by else ""
 
     @property
     def avatar(self) -> str:
@@ -68,6 +77,7 @@ def _turn(message: Message, family: list[int]) -> Turn:
         previous=family[place - 1] if place > 0 else None,
         next=family[place + 1] if place + 1 < len(family) else None,
         notice=notice_for(generation) if generation else None,
+        stage=stage_for(generation) if generation and generation.is_running and not message.content else "",
     )
 
 

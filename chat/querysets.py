@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Case, Count, F, Q, QuerySet, When, Window
+from django.db.models.functions import RowNumber
 from django.utils import timezone
 
 if TYPE_CHECKING:
@@ -40,6 +41,19 @@ class GenerationQuerySet(QuerySet["Generation"]):
 
     def unfinished(self) -> GenerationQuerySet:
         return self.filter(status__in=("queued", "in_progress"))
+
+    def in_turn(self) -> GenerationQuerySet:
+        """Return the queued answers in the order in which they are to be taken.
+
+        ``round`` is how many answers its owner has in progress once it is taken, too. Nobody's second answer goes
+        before somebody's first; within a round, who has waited longest is first.
+        """
+        owner = F("message__conversation__owner")
+        running = Window(Count("pk", filter=Q(status="in_progress")), partition_by=owner)
+        place = Window(RowNumber(), partition_by=[owner, F("status")], order_by=["queued_at", "pk"])
+        # Those in progress are counted, so they must be among the rows; they are left out by their round.
+        rounds = Case(When(status="queued", then=running + place), default=0)
+        return self.unfinished().annotate(round=rounds).filter(round__gt=0).order_by("round", "queued_at", "pk")
 
     def run_by(self, worker: str) -> GenerationQuerySet:
         """Return what the process of this name is writing."""

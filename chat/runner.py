@@ -20,7 +20,7 @@ from django.conf import settings
 from django.db import DatabaseError, close_old_connections
 
 from chat import events
-from chat.generation import claim, reap_stale, renew, run_generation
+from chat.generation import claim, reap_stale, renew, run_generation, show_queue
 
 logger = logging.getLogger(__name__)
 
@@ -118,7 +118,7 @@ class Runner:
             self._awake.set()
 
     async def _look_after(self) -> None:
-        """Renew what is ours, stop what is no longer, reap what died, end the streams of those who left."""
+        """Renew what is ours, stop what is no longer, reap what died, tell who waits, end the streams of who left."""
         now = asyncio.get_running_loop().time()
         if now - self._renewed_at < min(POLL_INTERVAL, settings.CHAT_HEARTBEAT_INTERVAL):
             return
@@ -134,6 +134,8 @@ class Runner:
         ours = renew(self.name, running) if running else set()
         if reaped := reap_stale(timedelta(seconds=3 * settings.CHAT_HEARTBEAT_INTERVAL)):
             logger.warning("%s answers of a process that died were marked as interrupted", reaped)
+        if len(running) >= settings.CHAT_MAX_RUNNING:
+            show_queue()  # with room to spare, nobody waits for longer than a blink
         events.end_revoked_streams()
         return ours
 

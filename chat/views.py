@@ -36,6 +36,7 @@ from chat.forms import OwnerForm, QuestionForm, TitleForm
 from chat.generation import (
     ConversationBusyError,
     KeyReusedError,
+    TooManyUnfinishedError,
     cancel_generation,
     delete_conversation,
     publish_conversation,
@@ -47,6 +48,11 @@ from chat.models import Assistant, Conversation, Generation, Message, User
 from chat.runner import runner
 
 _BUSY = gettext_lazy("An answer is still being written here. Wait for it, or cancel it.")
+
+_TOO_MANY = gettext_lazy("Many of your answers are still being written. Wait for one of them, or cancel one.")
+
+_STATUSES = {"busy": 409, "too_many": 429}
+"""HTTP statuses by the code of what is wrong with a form; 422 for everything else."""
 
 _pages_and_forms = require_http_methods(["GET", "HEAD", "POST"])
 
@@ -166,7 +172,7 @@ def _answer_with_turns(request: HttpRequest, generation: Generation, count: int)
 
 def _answer_with_errors(request: HttpRequest, conversation: Conversation | None, form: QuestionForm) -> HttpResponse:
     """Say what is wrong; what was typed comes back."""
-    status = 409 if form.has_error("__all__", "busy") else 422
+    status = next((_STATUSES[code] for code in _STATUSES if form.has_error("__all__", code)), 422)
     if _wants_json(request):
         return JsonResponse({"errors": form.errors}, status=status)
     return _render_page(request, conversation, form=form, status=status)
@@ -184,6 +190,8 @@ def _send(request: HttpRequest, conversation: Conversation | None) -> HttpRespon
             return _answer_with_turns(request, generation, 2)
         except ConversationBusyError:
             form.add_error(None, ValidationError(_BUSY, code="busy"))
+        except TooManyUnfinishedError:
+            form.add_error(None, ValidationError(_TOO_MANY, code="too_many"))
         except KeyReusedError:
             form.add_error(None, _("This message was changed after it had been sent. Reload the page."))
     return _answer_with_errors(request, conversation, form)
@@ -226,6 +234,8 @@ def _snapshot(message: Message) -> dict[str, Any]:
         "role": message.role,
         "text": message.content,
         "status": generation.status if generation else None,
+        "stage": generation.stage if generation else "",
+        "position": generation.stage_position if generation else None,
     }
 
 
@@ -250,6 +260,8 @@ def regenerate_answer(request: HttpRequest, pk: uuid.UUID, message: int) -> Http
         return _answer_with_turns(request, regenerate(answer, assistant), 1)
     except ConversationBusyError:
         return _refuse(request, answer, _BUSY, 409)
+    except TooManyUnfinishedError:
+        return _refuse(request, answer, _TOO_MANY, 429)
 
 
 def _assistant_for(request: HttpRequest, answer: Message) -> Assistant | None:

@@ -1,4 +1,4 @@
-"""What people read when an answer did not come, or not to its end."""
+"""What people read while an answer has not come yet, and where it did not come or not to its end."""
 
 from __future__ import annotations
 
@@ -21,10 +21,23 @@ class Notice:
     can_retry: bool = True
 
 
+STAGES: dict[str, str | Promise] = {
+    "waiting": _("Waiting…"),
+    "waiting_next": _("Next in line"),
+    # A place and not an ordinal (3rd, 22nd), which each language counts in its own way.
+    "waiting_at": _("Waiting, place %(number)s in the queue"),
+    "loading": _("Loading the model…"),
+    "loading_at": _("Loading the model… %(number)s\u00a0%%"),
+    "reading": _("Reading…"),
+    "writing": _("Writing…"),
+}
+"""Why there is no text yet. The page's scripts say these too: showStage in chat/static/chat/answer.js."""
+
 _FAILURES: dict[str, tuple[str | Promise, str | Promise]] = {
     "backend_unavailable": (_("The model cannot be reached."), _("Try again in a moment.")),
     "backend_timeout": (_("The model did not answer in time."), _("Try again in a moment.")),
     "stream_interrupted": (_("The connection to the model broke off."), _("What came so far is kept.")),
+    "backend_full": (_("Too many are waiting for this model."), _("Try again in a few minutes.")),
     "rate_limited": (_("The model has too many requests."), _("Wait a little and try again.")),
     "backend_misconfigured": (_("This assistant is not set up rightly."), _("Tell your administrator.")),
     "authentication_failed": (_("The model's server refused our key."), _("Tell your administrator.")),
@@ -52,6 +65,15 @@ _ENDINGS: dict[str, Notice] = {
     "length": Notice("info", _("The answer reached its greatest length and stops here.")),
     "content_filter": Notice("info", _("The model's server withheld the rest of this answer.")),
 }
+
+
+def stage_for(generation: Generation) -> str | Promise:
+    """Return why an unfinished answer without text has none yet."""
+    if generation.stage_position == 1:
+        return STAGES["waiting_next"]
+    if generation.stage_position:
+        return str(STAGES["waiting_at"]) % {"number": generation.stage_position}
+    return STAGES.get(generation.stage, STAGES["waiting"])
 
 
 def notice_for(generation: Generation) -> Notice | None:

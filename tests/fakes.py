@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator
+from pathlib import Path
 
 from backends import BaseChatBackend, ChatRequest, Finish, Stage, StreamEvent, TextDelta, Usage
 from backends.exceptions import BackendUnavailable
@@ -73,10 +75,27 @@ class ScriptedBackend(BaseChatBackend):
         yield Finish("stop")
 
     async def _stages(self) -> AsyncGenerator[StreamEvent]:
-        yield Stage("queued", 3)
-        yield Stage("loading")
+        for stage in (Stage("queued", 3), Stage("queued", 1), Stage("loading"), Stage("reading")):
+            yield stage
+            while not await Generation.objects.filter(stage=stage.name, stage_position=stage.position).aexists():
+                await asyncio.sleep(0.01)
         yield TextDelta("ready")
         yield Finish("stop")
+
+    async def _steered(self) -> AsyncGenerator[StreamEvent]:
+        """Say the lines that a test writes to the file that the message names: ``queued [3]``, ``text Hi``, ``end``."""
+        script = Path(self.requests[-1].messages[-1].content.split()[1])
+        said = 0
+        while True:
+            lines = script.read_text().splitlines()
+            for line in lines[said:]:
+                word, _, rest = line.partition(" ")
+                if word == "end":
+                    yield Finish("stop")
+                    return
+                yield TextDelta(rest) if word == "text" else Stage(word, *json.loads(rest or "[]"))
+            said = len(lines)
+            await asyncio.sleep(0.02)
 
     async def _forever(self) -> AsyncGenerator[StreamEvent]:
         number = 0

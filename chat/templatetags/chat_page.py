@@ -11,13 +11,16 @@ from django.conf import settings
 from django.contrib.staticfiles import finders
 from django.contrib.staticfiles.storage import staticfiles_storage
 from django.template.context import Context
+from django.utils.functional import Promise
 from django.utils.html import format_html, json_script
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
+from chat.wording import STAGES
+
 register = template.Library()
 
-EAGER_MODULES = ("app", "answer", "composer", "conversation", "menu", "page", "reader", "sidebar")
+EAGER_MODULES = ("app", "answer", "composer", "conversation", "menu", "page", "reader", "sidebar", "stage")
 """Modules of ours that every chat page loads; ``markdown`` comes when there is something to write with it."""
 
 HANGUL = re.compile("[\u1100-\u11ff\u3130-\u318f\uac00-\ud7a3]")
@@ -55,20 +58,12 @@ def _is_there(path: str) -> bool:
 @register.simple_tag
 def script_strings() -> SafeString:
     """Print the words that scripts say, in the language of the page."""
-    strings = {
+    strings: dict[str, str | Promise] = {
         "answering": _("Answering…"),
         "answer_ready": _("Answer ready"),
         "answer_cancelled": _("Answer cancelled"),
         "answer_failed": _("The answer failed"),
-        "waiting": _("Waiting…"),
-        # Keyed by the plural category of the ordinal number (Intl.PluralRules): 1st, 2nd, 3rd, 4th.
-        "waiting_one": _("Waiting, %(number)sst in line"),
-        "waiting_two": _("Waiting, %(number)snd in line"),
-        "waiting_few": _("Waiting, %(number)srd in line"),
-        "waiting_other": _("Waiting, %(number)sth in line"),
-        "loading": _("Loading the model…"),
-        "reading": _("Reading…"),
-        "writing": _("Writing…"),
+        **STAGES,
         "reconnecting": _("Connection lost. Reconnecting…"),
         "signed_out": _("You are signed out."),
         "sign_in_again": _("Sign in again"),

@@ -158,6 +158,51 @@ def test_a_deploy_ends_quickly_and_keeps_the_text(page, site):
     assert kept == list(range(len(kept)))
 
 
+def test_who_waits_is_told_why(page, site, tmp_path):
+    script = tmp_path / "script"
+
+    def say(line: str) -> None:
+        with script.open("a") as file:
+            file.write(f"{line}\n")
+
+    script.touch()
+    ask(page, site, f"steered {script}")
+    line = page.locator(f"{RUNNING} [data-stage]")
+    heard = page.locator("[data-status-line]")
+    bar = line.get_by_role("progressbar")
+    expect(line).to_have_text("Waiting…")
+    say("queued [3]")
+    expect(line).to_have_text("Waiting, place 3 in the queue")
+    expect(heard).to_have_text("Waiting, place 3 in the queue")
+    say("queued [2]")
+    expect(line).to_have_text("Waiting, place 2 in the queue")
+    expect(heard).to_have_text("Waiting, place 3 in the queue")  # one step of a queue is no news
+    page.reload()
+    expect(line).to_have_text("Waiting, place 2 in the queue")
+    expect(bar).to_be_hidden()
+    say("queued [1]")
+    expect(line).to_have_text("Next in line")
+    expect(heard).to_have_text("Next in line")
+    say("loading [null, 0.4]")
+    expect(line).to_have_text("Loading the model… 40 %")
+    expect(bar).to_be_visible()
+    assert bar.evaluate("bar => bar.value") == 0.4
+    page.reload()
+    expect(line).to_have_text("Loading the model…")
+    assert bar.evaluate("bar => bar.position") == -1  # not known until it is told again
+    say("loading [null, 0.8]")
+    expect(line).to_have_text("Loading the model… 80 %")
+    say("reading")
+    expect(line).to_have_text("Reading…")
+    expect(bar).to_be_hidden()
+    say("text Here it is.")
+    expect(page.locator(f"{ANSWER} [data-prose]")).to_have_text("Here it is.")
+    expect(line).to_be_hidden()
+    say("end")
+    expect(page.locator(ANSWER)).to_have_attribute("data-status", "completed")
+    expect(page.locator("[data-stage]")).to_have_count(0)
+
+
 def test_signing_out_ends_the_stream(page, site):
     ask(page, site, "forever")
     wait_for_numbers(page, 5)

@@ -231,11 +231,19 @@ def test_characters_cut_in_two_are_joined_and_unstorable_ones_replaced(ask, scri
     assert run_next().message.content == "a\U0001f600b\ufffd\ufffdcd\ufffd"
 
 
-def test_stages_are_published(ask, scripted, published):
+def test_stages_are_published(ask, scripted, published, monkeypatch):
+    monkeypatch.setattr("chat.generation.STAGE_INTERVAL", 0.01)
     ask(scripted, "stages")
     run_next()
-    stages = [(data["stage"], data["position"]) for _, event, data in published if event == "generation.stage"]
-    assert stages == [("queued", 3), ("loading", None)]
+    pk = Generation.objects.get().pk
+    stages = [data for _, event, data in published if event == "generation.stage"]
+    assert stages[0] == {"message": pk, "stage": "queued", "position": 3, "progress": None}
+    assert [(data["stage"], data["position"]) for data in stages] == [
+        ("queued", 3),
+        ("queued", 1),
+        ("loading", None),
+        ("reading", None),
+    ]
 
 
 def test_interrupted_when_the_process_stops(ask, scripted):

@@ -57,6 +57,17 @@ class TestHome:
         assert "What can you do?" in page
         assert "Echo" in page
 
+    def test_it_says_what_an_assistant_is(self, alice_client, scripted):
+        """Nobody shall take the built-in guide for a model that knows everything."""
+        Assistant.objects.create(name="Helper", slug="helper", backend="echo", description="Knows this site only.")
+        page = alice_client.get(reverse("chat:home"), {"assistant": "helper"}).content.decode()
+        assert '<div data-intro="helper">' in page
+        assert '<div data-intro="scripted" hidden>' in page
+        assert '<b>Helper</b> <span class="tag">Echo</span>' in page
+        assert "<span>Knows this site only.</span>" in page
+        assert 'placeholder="Ask Helper"' in page
+        assert page.count("<span>Ask anything, or pick up where you left off.</span>") == 1  # of the other one
+
     def test_the_same_form_twice_sends_once(self, alice_client, echo):
         form = sending()
         first, second = (alice_client.post(reverse("chat:home"), form) for _ in range(2))
@@ -151,6 +162,12 @@ class TestConversation:
         page = alice_client.get(conversation.get_absolute_url()).content.decode()
         assert page.count("Hello there") >= 3  # title, question, answer
         assert "lastEventId=" in page
+
+    def test_it_says_what_wrote_an_answer(self, alice_client, conversation):
+        Generation.objects.update(assistant_name="Helper")
+        assert "Helper <small>Echo</small></h2>" in alice_client.get(conversation.get_absolute_url()).content.decode()
+        Generation.objects.update(assistant_name="Echo")
+        assert "<small>Echo</small></h2>" not in alice_client.get(conversation.get_absolute_url()).content.decode()
 
     def test_it_is_the_owners(self, charlie_client, conversation):
         assert charlie_client.get(conversation.get_absolute_url()).status_code == 404

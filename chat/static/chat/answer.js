@@ -1,6 +1,7 @@
 // One answer while it is written: takes deltas, shows them at most once a frame.
-import { decorate, say } from "chat/page";
+import { announce, decorate, say } from "chat/page";
 import { Reader } from "chat/reader";
+import { isNews, wordsOf } from "chat/stage";
 
 const HANGUL = /[\u1100-\u11ff\u3130-\u318f\uac00-\ud7a3]/;
 
@@ -18,7 +19,9 @@ export class LiveAnswer {
   constructor(article) {
     this.article = article;
     this.prose = /** @type {HTMLElement} */ (article.querySelector("[data-prose]"));
-    this.stage = article.querySelector("[data-stage]");
+    this.line = /** @type {HTMLElement | null} */ (article.querySelector("[data-stage]"));
+    /** @type {import("./stage.js").Stage} what the page says */
+    this.stage = { stage: this.line?.dataset.stage ?? "queued", position: Number(this.line?.dataset.position) || null };
     this.reader = new Reader(JSON.parse(article.querySelector("script[type='application/json']")?.textContent ?? '""'));
     /** @type {import("./markdown.js").Rendering | null | undefined} undefined while the renderer is on its way */
     this.rendering = undefined;
@@ -50,15 +53,21 @@ export class LiveAnswer {
     this.schedule();
   }
 
-  /** @param {{stage: string, position?: number | null}} stage */
-  showStage({ stage, position }) {
-    if (!this.stage) return;
-    if (stage === "queued" && position) {
-      const category = new Intl.PluralRules(document.documentElement.lang, { type: "ordinal" }).select(position);
-      this.stage.textContent = say(["one", "two", "few"].includes(category) ? `waiting_${category}` : "waiting_other", position);
-    } else {
-      this.stage.textContent = say(stage === "queued" ? "waiting" : stage);
-    }
+  /** @param {import("./stage.js").Stage} stage */
+  showStage(stage) {
+    const { line, stage: before } = this;
+    if (!line || this.reader.text) return;
+    this.stage = stage;
+    const bar = /** @type {HTMLProgressElement} */ (line.querySelector("progress"));
+    const words = say(...wordsOf(stage));
+    /** @type {HTMLElement} */ (line.querySelector("[data-stage-text]")).textContent = words;
+    line.dataset.stage = stage.stage;
+    line.dataset.position = String(stage.position ?? "");
+    bar.hidden = stage.stage !== "loading";
+    if (typeof stage.progress === "number") bar.value = stage.progress;
+    else bar.removeAttribute("value");
+    if (isNews(before, stage)) announce(words);
+    this.article.dispatchEvent(new CustomEvent("chat:grown", { bubbles: true }));
   }
 
   schedule() {

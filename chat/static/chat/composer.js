@@ -123,8 +123,9 @@ export class ChatComposer extends HTMLElement {
     this.errors.append(notice);
   }
 
-  /** @param {{name: string, away: boolean}} assistant */
-  showAssistant({ name, away }) {
+  /** @param {{name: string, ask: string, away: boolean}} assistant */
+  showAssistant({ name, ask, away }) {
+    this.field.placeholder = ask;
     /** @type {HTMLElement} */ (this.querySelector("[data-to-name]")).textContent = name;
     /** @type {HTMLElement} */ (this.querySelector("[data-to-away]")).hidden = !away;
   }

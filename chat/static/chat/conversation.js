@@ -143,7 +143,10 @@ export class ChatLog extends HTMLElement {
       else if (live && message.status !== "queued" && message.status !== "in_progress") {
         live.replace(message.text);
         await this.finished({ message: message.id, status: message.status, length: live.reader.length });
-      } else live?.replace(message.text);
+      } else if (live) {
+        live.replace(message.text);
+        live.showStage({ stage: message.stage || "queued", position: message.position });
+      }
       this.replay(message.id);
     }
   }

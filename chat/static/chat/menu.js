@@ -29,13 +29,14 @@ export class ChatMenu extends HTMLElement {
 
   /** @param {HTMLInputElement} radio */
   choose(radio) {
-    const { name = "", label = "", away } = radio.dataset;
+    const { name = "", label = "", ask = "", away } = radio.dataset;
     /** @type {HTMLElement} */ (this.querySelector("summary [data-name]")).textContent = name;
     /** @type {HTMLElement} */ (this.querySelector("summary [data-label]")).textContent = label;
-    for (const starters of document.querySelectorAll("[data-starters]")) {
-      /** @type {HTMLElement} */ (starters).hidden = /** @type {HTMLElement} */ (starters).dataset.starters !== radio.value;
+    for (const intro of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-intro]"))) {
+      intro.hidden = intro.dataset.intro !== radio.value;
     }
-    this.dispatchEvent(new CustomEvent("chat:assistant", { bubbles: true, detail: { name, away: away !== undefined } }));
+    const detail = { name, ask, away: away !== undefined };
+    this.dispatchEvent(new CustomEvent("chat:assistant", { bubbles: true, detail }));
   }
 }
 

@@ -8,7 +8,7 @@ const strings = JSON.parse(document.getElementById("strings")?.textContent ?? "{
  * @param {string | number} [number]
  */
 export function say(name, number = "") {
-  return (strings[name] ?? name).replace("%(number)s", String(number));
+  return (strings[name] ?? name).replace("%(number)s", String(number)).replace("%%", "%");
 }
 
 /** @param {string} name of a symbol in templates/_icons.html */
