@@ -44,6 +44,7 @@ CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
 
 INSTALLED_APPS = [
     "chat",
+    "backends.transformers",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -242,6 +243,15 @@ if OPENAI_API_KEY or "OPENAI_BASE_URL" in os.environ:
         "OPTIONS": {"model": OPENAI_MODEL, "api_key": OPENAI_API_KEY, "base_url": OPENAI_BASE_URL},
     }
 
+CHAT_ENGINE_ADDRESS: str = env.str("CHAT_ENGINE_ADDRESS", f"unix:{VAR_DIR / 'engine.sock'}")
+"""Where the engine service listens, which runs the local models for all web processes."""
+CHAT_ENGINE_TOKEN: str = env.str("CHAT_ENGINE_TOKEN", "")
+"""What web processes show to an engine service at a TCP address."""
+CHAT_ENGINE_START: bool = env.bool("CHAT_ENGINE_START", True)
+"""Whether a web process starts the service where none listens; it ends with the last of them."""
+CHAT_ENGINE_MAX_MODELS: int = env.int("CHAT_ENGINE_MAX_MODELS", 3)
+"""Models that the service keeps loaded at once; one more makes the one that was idle longest go."""
+
 CHAT_MAX_MESSAGE_LENGTH: int = env.int("CHAT_MAX_MESSAGE_LENGTH", 100_000)
 """Characters that one message of a user may have."""
 CHAT_HISTORY_MESSAGES: int = env.int("CHAT_HISTORY_MESSAGES", 200)
@@ -254,6 +264,8 @@ CHAT_HEARTBEAT_INTERVAL: float = env.float("CHAT_HEARTBEAT_INTERVAL", 2.0)
 """Seconds between two signs of life of a process for the answers it writes; three missed ones mean that it died."""
 CHAT_MAX_RUNNING: int = env.int("CHAT_MAX_RUNNING", 100)
 """Answers that one process writes at once; more wait in the queue."""
+CHAT_MAX_UNFINISHED_PER_USER: int = env.int("CHAT_MAX_UNFINISHED_PER_USER", 20)
+"""Answers of one person that wait or are being written at once; one more is refused."""
 CHAT_SHUTDOWN_GRACE: float = env.float("CHAT_SHUTDOWN_GRACE", 5.0)
 """Seconds that running answers are given to end when the process is asked to stop."""
 

@@ -10,6 +10,8 @@ from pathlib import Path
 os.environ["VAR_DIR"] = tempfile.mkdtemp(prefix="chatsite-tests-")
 for _name in ("DATABASE_URL", "OPENAI_API_KEY", "OPENAI_BASE_URL", "HTTPS", "DEBUG", "ALLOWED_HOSTS", "LANGUAGE_CODE"):
     os.environ.pop(_name, None)
+for _name in ("CHAT_ENGINE_ADDRESS", "CHAT_ENGINE_TOKEN", "CHAT_ENGINE_START", "CHAT_ENGINE_MAX_MODELS"):
+    os.environ.pop(_name, None)
 
 from chatsite.settings import *  # noqa: E402, F403
 from chatsite.settings import DATABASES, STORAGES, VAR_DIR  # noqa: E402

@@ -3,34 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import threading
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from importlib.util import find_spec
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
-from django.core.checks import CheckMessage, Error
+from django.core.checks import CheckMessage
 
 from backends.base import BaseChatBackend, ChatRequest, StreamEvent
+from backends.transformers.checks import check_model, check_options, check_place
 from backends.transformers.client import EngineClient
 from backends.transformers.fetch import is_path
-from backends.transformers.protocol import EngineOptions, GenerateRequest
+from backends.transformers.launch import NoService
+from backends.transformers.place import configured_place
+from backends.transformers.protocol import EngineOptions, GenerateRequest, encode_options
 
-DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
-DTYPES = ("auto", "float32", "float16", "bfloat16")
+SLOTS = 16
 
 
 class TransformersBackend(BaseChatBackend):
-    """Answers from a causal language model on this machine, in a process of its own that the first request starts.
+    """Answers from a causal language model, which an engine process of the engine service runs.
 
     ``model`` is a folder or a name on the Hugging Face hub (``python manage.py fetch_model NAME`` brings it here;
     nothing is ever downloaded for a request). Only safetensors are read, and no code that comes with a model is run.
 
-    Each model that is asked for by ``ChatRequest.model`` has a process of its own too.
+    The engine service is at ``engine``, by default at ``settings.CHAT_ENGINE_ADDRESS``; where it does not run, the
+    first request starts it. Each model that is asked for by ``ChatRequest.model`` has an engine of its own too.
     """
 
     sends_data_away = False
@@ -46,34 +47,44 @@ class TransformersBackend(BaseChatBackend):
         max_output_tokens: int = 512,
         temperature: float = 0.8,
         top_p: float = 0.95,
+        top_k: int = 0,
         repetition_penalty: float = 1.0,
         threads: int | None = None,
+        slots: int | None = None,
+        max_waiting: int = 64,
+        prefix_cache_mb: int = 256,
         load_timeout: float = 300,
         idle_unload: float | None = None,
+        engine: str = "",
     ) -> None:
         self.model = fspath(model)
         self._is_path = not isinstance(model, str) or is_path(model)
-        self._engine_options = EngineOptions(
+        self.engine_options = EngineOptions(
             model=fspath(Path(model).absolute()) if self._is_path and self.model[:1] != "~" else self.model,
             revision=revision,
             device=device,
             dtype=dtype,
             context_window=context_window,
             threads=threads,
+            slots=SLOTS if slots is None else slots,
+            max_waiting=max_waiting,
+            prefix_cache_mb=prefix_cache_mb,
+            load_timeout=load_timeout,
+            idle_unload=idle_unload,
         )
         self._max_output_tokens = max_output_tokens
         self._temperature = temperature
         self._top_p = top_p
+        self._top_k = top_k
         self._repetition_penalty = repetition_penalty
-        self._load_timeout = load_timeout
-        self._idle_unload = idle_unload
+        self.engine_address = engine
         self._lock = threading.Lock()
-        self._clients: dict[str, EngineClient] = {}
+        self._client: EngineClient | None = None
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[StreamEvent]:
         generate = self._complete(request)
         generate.validate()
-        async with aclosing(self.client(request.model).stream(generate)) as events:
+        async with aclosing(self.client.stream(self.engine_key(request.model), generate)) as events:
             async for event in events:
                 yield event
 
@@ -81,48 +92,40 @@ class TransformersBackend(BaseChatBackend):
         return (self.model,)
 
     async def status(self) -> dict[str, Any]:
-        """Return the state of the configured model's engine: ``state``, and its figures once it is ready."""
-        return await self.client().status()
+        """Return the ``state`` of the configured model's engine, and its figures while it runs. Starts nothing."""
+        try:
+            figures = await self.client.status()
+        except NoService:
+            return {"state": "absent"}
+        key = self.engine_key()
+        return next((engine for engine in figures["engines"] if engine["engine"] == key), {"state": "absent"})
 
     async def aclose(self) -> None:
-        with self._lock:
-            clients = list(self._clients.values())
-        await asyncio.gather(*(asyncio.to_thread(client.stop) for client in clients))
+        if self._client:
+            await asyncio.to_thread(self._client.close)
 
-    def client(self, model: str = "") -> EngineClient:
-        """Return the connection to the engine of this model, the configured one by default; starts nothing."""
-        options = self._engine_options
+    @property
+    def client(self) -> EngineClient:
+        """The connection to the engine service; made here, and opened by the first request."""
+        with self._lock:
+            if self._client is None:
+                self._client = EngineClient(configured_place(self.engine_address))
+            return self._client
+
+    def engine_key(self, model: str = "") -> str:
+        """Return the name by which the service knows the engine of this model, the configured one by default."""
+        options = self.engine_options
         if model and model != self.model:
             options = replace(options, model=model, revision=None)
-        with self._lock:
-            if options.model not in self._clients:
-                self._clients[options.model] = EngineClient(
-                    options, load_timeout=self._load_timeout, idle_unload=self._idle_unload
-                )
-            return self._clients[options.model]
+        return encode_options(options)
 
     def check(self) -> list[CheckMessage]:
-        found: list[CheckMessage] = []
-        if not DEVICE.fullmatch(self._engine_options.device):
-            hint = "Use 'auto', 'cpu', 'cuda', 'cuda:1', … or 'mps'."
-            found.append(self._error(f"has an unknown device {self._engine_options.device!r}.", hint, "backends.E009"))
-        if self._engine_options.dtype not in DTYPES:
-            hint = f"Use one of {', '.join(map(repr, DTYPES))}."
-            found.append(self._error(f"has an unknown dtype {self._engine_options.dtype!r}.", hint, "backends.E009"))
-        if not self.model:
-            found.append(self._error("has an empty model.", "Name a folder or a model of the hub.", "backends.E010"))
-        elif self._is_path and not Path(self._engine_options.model).expanduser().is_dir():
-            hint = "The model is a folder with config.json and model.safetensors, or a name such as 'gpt2'."
-            found.append(self._error(f"has a model that is no folder: {self.model}.", hint, "backends.E011"))
-        if missing := [name for name in ("torch", "transformers") if find_spec(name) is None]:
-            hint = "Install the site with its local models: pip install -r requirements.txt."
-            found.append(
-                self._error(f"needs packages that are not installed: {', '.join(missing)}.", hint, "backends.E012")
-            )
-        return found
-
-    def _error(self, message: str, hint: str, check_id: str) -> Error:
-        return Error(f"The backend {self.alias or type(self).__name__} {message}", hint=hint, id=check_id)
+        name = self.alias or type(self).__name__
+        return [
+            *check_options(name, self.engine_options, self._complete(ChatRequest(messages=()))),
+            *check_model(name, self.model, self.engine_options.model if self._is_path else None),
+            *check_place(name, configured_place(self.engine_address)),
+        ]
 
     def _complete(self, request: ChatRequest) -> GenerateRequest:
         """Return the request with the backend's options where it leaves the choice."""
@@ -130,10 +133,12 @@ class TransformersBackend(BaseChatBackend):
             messages=request.messages,
             temperature=self._temperature if request.temperature is None else request.temperature,
             top_p=self._top_p if request.top_p is None else request.top_p,
+            top_k=self._top_k,
             repetition_penalty=self._repetition_penalty,
             max_output_tokens=(
                 self._max_output_tokens if request.max_output_tokens is None else request.max_output_tokens
             ),
             stop=request.stop,
             seed=request.seed,
+            user=request.user,
         )

@@ -1,199 +1,194 @@
-"""The web process's side of an engine process: starts it when it is needed, and again when it broke."""
+"""The web process's side of the engine service."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import threading
-import time
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import asynccontextmanager
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any
+from weakref import WeakSet
 
 from backends.base import Finish, Stage, StreamEvent, TextDelta, Usage
-from backends.exceptions import BackendTimeout, BackendUnavailable, ChatBackendError, StreamInterrupted
-from backends.transformers.process import EngineProcess
-from backends.transformers.protocol import EngineOptions, GenerateRequest, decode_error, encode_request
-from backends.transformers.restarts import Restarts
+from backends.exceptions import BackendTimeout, ChatBackendError, StreamInterrupted
+from backends.transformers.connection import ServiceConnection
+from backends.transformers.events import Confidence
+from backends.transformers.place import ServicePlace
+from backends.transformers.protocol import GenerateRequest, decode_error, encode_line, encode_request
 
-EngineState = Literal["absent", "loading", "ready", "failed"]
+ATTEMPTS = 3
+"""How often a connection that ends as soon as it was made is made again."""
+
+STATUS_SECONDS = 10.0
+PROGRESS_STEP = 0.05
+"""How much further loading must be to be worth another event."""
 
 
 class Mailbox:
     """Where the events of one request arrive, on the event loop that asked."""
 
-    def __init__(self, process: EngineProcess) -> None:
-        self.process = process
+    def __init__(self, connection: ServiceConnection, engine: str) -> None:
+        self.connection = connection
+        self.engine = engine
+        """The engine whose fate is shared; empty for what only the service has to do with."""
         self.loop = asyncio.get_running_loop()
         self.queue: asyncio.Queue[Any] = asyncio.Queue()
         self.is_over = False
 
+    async def next(self) -> Any:
+        """Return what comes next, or raise it if it is an error."""
+        item = await self.queue.get()
+        if isinstance(item, ChatBackendError):
+            self.is_over = True
+            raise item
+        return item
+
 
 class EngineClient:
-    """One engine process at most, shared by all streams of this process, on whichever event loops and threads they run.
+    """One connection at most, shared by all streams of this process, on whichever event loops and threads they run.
 
-    The reader thread of the process hands each message to the event loops that wait for a part of it, once per loop.
+    The reader thread of the connection hands each message to the event loops that wait for a part of it, once per loop.
     """
 
-    def __init__(self, options: EngineOptions, *, load_timeout: float, idle_unload: float | None = None) -> None:
-        self._options = options
-        self._load_timeout = load_timeout
-        self._idle_unload = idle_unload
-        self._lock = threading.RLock()
-        self._process: EngineProcess | None = None
-        self._restarts = Restarts()
+    def __init__(self, place: ServicePlace) -> None:
+        self._place = place
         self._mailboxes: dict[int, Mailbox] = {}
         self._ids = itertools.count(1)
-        self._idle_timer: threading.Timer | None = None
+        self._connection: ServiceConnection | None = None
+        self._make_locks()
+        _clients.add(self)
 
-    @property
-    def state(self) -> EngineState:
-        with self._lock:
-            if self._process:
-                return "ready" if self._process.is_ready else "loading"
-            return "failed" if self._restarts.error else "absent"
-
-    @property
-    def pid(self) -> int | None:
-        """The engine process, while there is one."""
-        with self._lock:
-            return self._process.pid if self._process else None
-
-    async def stream(self, request: GenerateRequest) -> AsyncGenerator[StreamEvent]:
+    async def stream(self, engine: str, request: GenerateRequest) -> AsyncGenerator[StreamEvent]:
         """Yield the events of one answer; closing the generator ends the work at the engine's next step.
 
         Raises:
-            ChatBackendError: the engine could not be started, refused the request, or ended.
+            ChatBackendError: the service cannot be reached, or the engine failed, refused the request, or ended.
         """
-        async with self._ask("generate", request=encode_request(request)) as mailbox:
-            if not mailbox.process.is_ready:
-                yield Stage("loading")
+        message = {"op": "generate", "engine": engine, "request": encode_request(request)}
+        shown: Stage | None = None
+        async with self._ask(message, engine) as mailbox:
             while not mailbox.is_over:
-                event = await self._next(mailbox)
+                event = await mailbox.next()
                 mailbox.is_over = isinstance(event, Finish)
-                if mailbox.is_over:
-                    self._restarts.succeeded()
-                yield event
+                if isinstance(event, Stage):
+                    if not _is_news(event, shown):
+                        continue
+                    shown = event
+                if request.confidence_tokens or not isinstance(event, Confidence):
+                    yield event
 
     async def status(self) -> dict[str, Any]:
-        """Return the state and, of an engine that runs, its figures (``active``, ``waiting``, ``device``, …)."""
-        state = self.state
-        if state != "ready":
-            return {"state": state}
-        async with self._ask("status") as mailbox:
-            figures: dict[str, Any] = await self._next(mailbox)
-            mailbox.is_over = True
-        return {"state": state, **figures}
+        """Return the service's figures, ``engines`` among them.
 
-    def stop(self) -> None:
-        """End the engine process and wait until it is gone; the next request starts another one."""
+        Raises:
+            NoService: none runs, and none is started for this.
+        """
+        try:
+            async with asyncio.timeout(STATUS_SECONDS):
+                return await self._call({"op": "status"}, may_start=False)
+        except TimeoutError as error:
+            raise BackendTimeout(f"The engine service at {self._place.address} does not answer.") from error
+
+    async def load(self, engine: str) -> None:
+        """Wait until this engine is ready."""
+        await self._call({"op": "load", "engine": engine}, engine)
+
+    async def unload(self, engine: str) -> None:
+        """End this engine, whatever it is doing, and wait until it is gone."""
+        await self._call({"op": "unload", "engine": engine}, may_start=False)
+
+    def close(self) -> None:
+        """End the connection and all that was asked over it; the next request makes another one. Blocks."""
         with self._lock:
-            process = self._process
-            self._restarts = Restarts()
-            if self._idle_timer:
-                self._idle_timer.cancel()
-            if process:
-                self._retire(process, StreamInterrupted("The engine was stopped."))
-        if process:
-            process.stop()
+            connection = self._connection
+        if connection:
+            connection.close()
+
+    async def _call(self, message: dict[str, Any], engine: str = "", *, may_start: bool = True) -> dict[str, Any]:
+        async with self._ask(message, engine, may_start=may_start) as mailbox:
+            while True:
+                answer = await mailbox.next()
+                if isinstance(answer, dict):
+                    mailbox.is_over = True
+                    return answer
 
     @asynccontextmanager
-    async def _ask(self, op: str, **fields: Any) -> AsyncGenerator[Mailbox]:
+    async def _ask(self, message: dict[str, Any], engine: str, *, may_start: bool = True) -> AsyncGenerator[Mailbox]:
         """Send a request and keep its mailbox; tell the engine when nobody wants the answer any more."""
-        with self._lock:
-            id_ = next(self._ids)
-            mailbox = self._mailboxes[id_] = Mailbox(self._process or self._start())
-            if self._idle_timer:
-                self._idle_timer.cancel()
-            mailbox.process.send({"op": op, "id": id_, **fields})
+        place = self._place if may_start else replace(self._place, may_start=False)
+        id_, mailbox = await self._post(message, engine, place)
         try:
             yield mailbox
         finally:
             with self._lock:
                 self._mailboxes.pop(id_, None)
                 if not mailbox.is_over:
-                    mailbox.process.send({"op": "cancel", "id": id_})
-                if not self._mailboxes and self._idle_unload is not None:
-                    self._start_idle_timer(self._idle_unload)
+                    _cancel(id_, mailbox)
 
-    def _start(self) -> EngineProcess:
-        self._restarts.check()
-        try:
-            # Takes some 2 ms, once; Linux starts it without copying this process.
-            process = EngineProcess(self._options, self._on_message, self._on_exit)
-        except OSError as error:
-            raise BackendUnavailable(f"No engine process could be started: {error}") from error
-        self._process = process
-        return process
-
-    def _retire(self, process: EngineProcess, error: ChatBackendError) -> None:
-        """End a process; its streams hear this error, and the next request starts another one."""
-        process.failure = process.failure or error
-        process.kill()
-        if self._process is process:
-            self._process = None
-
-    async def _next(self, mailbox: Mailbox) -> Any:
-        try:
-            async with asyncio.timeout(self._time_to_load(mailbox.process)):
-                item = await mailbox.queue.get()
-        except TimeoutError:
-            self._give_up_loading(mailbox.process)
-            item = await mailbox.queue.get()
-        if isinstance(item, ChatBackendError):
-            mailbox.is_over = True
-            raise item
-        return item
-
-    def _time_to_load(self, process: EngineProcess) -> float | None:
-        return None if process.is_ready else process.started_at + self._load_timeout - time.monotonic()
-
-    def _give_up_loading(self, process: EngineProcess) -> None:
-        with self._lock:
-            if not process.is_ready and not process.failure:
-                error = BackendTimeout(
-                    f"The model {self._options.model!r} was not loaded after {self._load_timeout:g} seconds.",
-                    hint="Raise the backend option 'load_timeout'.",
-                )
-                self._restarts.load_failed(error)
-                self._retire(process, error)
-
-    def _start_idle_timer(self, seconds: float) -> None:
-        def unload() -> None:
+    async def _post(self, message: dict[str, Any], engine: str, place: ServicePlace) -> tuple[int, Mailbox]:
+        for _ in range(ATTEMPTS):
+            connection = self._connection
+            if connection is None:
+                connection = await asyncio.to_thread(self._connect, place)
             with self._lock:
-                if not self._mailboxes and self._process:
-                    self._retire(self._process, StreamInterrupted("The engine was idle."))
+                if self._connection is connection:  # else it has ended meanwhile, and nobody would tell the mailbox
+                    id_ = next(self._ids)
+                    mailbox = self._mailboxes[id_] = Mailbox(connection, engine)
+                    connection.send(encode_line({**message, "id": id_}))
+                    return id_, mailbox
+        raise StreamInterrupted("The engine service ends each connection.", hint="Its log says why.")
 
-        self._idle_timer = threading.Timer(seconds, unload)
-        self._idle_timer.daemon = True
-        self._idle_timer.start()
-
-    def _on_message(self, process: EngineProcess, message: dict[str, Any]) -> None:
-        if message.get("state") == "ready":
-            process.is_ready = True
-        elif message.get("state") == "failed":
+    def _connect(self, place: ServicePlace) -> ServiceConnection:
+        with self._connecting:
+            if connection := self._connection:
+                return connection
+            connection = ServiceConnection(place, self._on_message, self._on_close)
             with self._lock:
-                error = decode_error(*message["error"])
-                self._restarts.load_failed(error)
-                self._retire(process, error)
-        elif "status" in message:
-            self._deliver([tuple(message["status"])])
-        else:
-            self._deliver(_items(message))
+                self._connection = connection
+            connection.start()
+            return connection
 
-    def _on_exit(self, process: EngineProcess) -> None:
+    def _on_message(self, message: dict[str, Any]) -> None:
+        self._deliver(self._items(message))
+
+    def _on_close(self, connection: ServiceConnection) -> None:
         with self._lock:
-            error = process.failure
-            if not error and process.is_ready:
-                error = StreamInterrupted(f"The engine process {process.describe_end()}")
-                self._restarts.crashed(error)
-            elif not error:
-                error = BackendUnavailable(f"The engine process {process.describe_end()}, while it loaded the model")
-                self._restarts.load_failed(error)
-            if self._process is process:
-                self._process = None
-            self._deliver([(id_, error) for id_, mailbox in self._mailboxes.items() if mailbox.process is process])
+            if self._connection is connection:
+                self._connection = None
+            error = StreamInterrupted("The connection to the engine service has ended.")
+            self._deliver([(id_, error) for id_, box in self._mailboxes.items() if box.connection is connection])
+
+    def _items(self, message: dict[str, Any]) -> Iterator[tuple[int, Any]]:
+        """Yield the parts of a message, each with the id of its request."""
+        for id_, name, position in message.get("stages", ()):
+            yield id_, Stage(name, position)
+        for id_, probability in message.get("confidence", ()):
+            yield id_, Confidence(probability)
+        for id_, text, reason, usage in message.get("events", ()):
+            if text:
+                yield id_, TextDelta(text)
+            if reason:
+                yield id_, Finish(reason, Usage(*usage) if usage else None)
+        for id_, *error in message.get("errors", ()):
+            yield id_, decode_error(*error)
+        if "engine" in message:
+            yield from self._news_of_engine(message)
+        if "done" in message:
+            yield message["done"]
+
+    def _news_of_engine(self, message: dict[str, Any]) -> Iterator[tuple[int, Any]]:
+        is_down = "down" in message
+        with self._lock:
+            meant = [id_ for id_, mailbox in self._mailboxes.items() if mailbox.engine == message["engine"]]
+        for id_ in meant:
+            if not is_down:
+                yield id_, Stage("loading", progress=message["loading"])
+            elif id_ <= message["upto"]:
+                yield id_, decode_error(*message["down"])
 
     def _deliver(self, items: Iterable[tuple[int, Any]]) -> None:
         by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Mailbox, Any]]] = defaultdict(list)
@@ -213,7 +208,20 @@ class EngineClient:
             for id_, mailbox in list(self._mailboxes.items()):
                 if mailbox.loop is loop:
                     del self._mailboxes[id_]
-                    mailbox.process.send({"op": "cancel", "id": id_})
+                    _cancel(id_, mailbox)
+
+    def _make_locks(self) -> None:
+        self._lock = threading.RLock()
+        self._connecting = threading.Lock()
+        """Held while a connection is made, which may take seconds; never taken on an event loop."""
+
+    def _forget_parent(self) -> None:
+        """Begin anew in a process that was forked: the connection and its threads are the parent's."""
+        self._make_locks()
+        self._mailboxes.clear()
+        if self._connection:
+            self._connection.drop_after_fork()
+            self._connection = None
 
 
 def _put_all(batch: list[tuple[Mailbox, Any]]) -> None:
@@ -221,14 +229,23 @@ def _put_all(batch: list[tuple[Mailbox, Any]]) -> None:
         mailbox.queue.put_nowait(item)
 
 
-def _items(message: dict[str, Any]) -> Iterable[tuple[int, Any]]:
-    """Return the parts of a round's report, each with the id of its request."""
-    for id_ in message.get("reading", ()):
-        yield id_, Stage("reading")
-    for id_, text, reason, usage in message.get("events", ()):
-        if text:
-            yield id_, TextDelta(text)
-        if reason:
-            yield id_, Finish(reason, Usage(*usage))
-    for id_, *error in message.get("errors", ()):
-        yield id_, decode_error(*error)
+def _cancel(id_: int, mailbox: Mailbox) -> None:
+    if mailbox.engine:
+        mailbox.connection.send(encode_line({"op": "cancel", "id": id_, "engine": mailbox.engine}))
+
+
+def _is_news(stage: Stage, shown: Stage | None) -> bool:
+    if stage.name != "loading" or shown is None or shown.name != "loading" or shown.progress is None:
+        return stage != shown
+    return stage.progress is not None and abs(stage.progress - shown.progress) >= PROGRESS_STEP
+
+
+_clients: WeakSet[EngineClient] = WeakSet()
+
+
+def _forget_parent() -> None:
+    for client in _clients:
+        client._forget_parent()
+
+
+os.register_at_fork(after_in_child=_forget_parent)

@@ -1,141 +1,146 @@
-"""An engine process and the threads that talk with it."""
+"""An engine process, as the engine service has it."""
 
 from __future__ import annotations
 
-import atexit
+import asyncio
+import logging
 import os
+import signal
 import socket
-import subprocess
-import sys
-import threading
-import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from queue import SimpleQueue
-from typing import IO, Any
+from typing import Any
 
-from backends.exceptions import ChatBackendError
-from backends.transformers.protocol import EngineOptions, decode_line, encode_line, encode_options
+from backends.transformers.children import environment
+from backends.transformers.lines import Lines
+from backends.transformers.protocol import encode_line
+
+logger = logging.getLogger(__name__)
 
 STDERR_LINES = 20
 """How much of what the process complained about is kept for an error message."""
+
+MOST_UNREAD = 256 * 2**20
+"""Bytes that an engine may leave unread: long prompts of many people, while it starts."""
+
+LAST_WORDS_SECONDS = 1.0
+"""How long a process that has closed its socket may take to be gone; a child of its own could keep its pipe open."""
 
 
 class EngineProcess:
     """One engine process, from its start to its end.
 
-    ``on_message(process, message)`` and ``on_exit(process)`` are called from a thread of this object; ``on_exit``
-    exactly once, after the last message, when the process has been waited for. Nothing here blocks but ``stop``. The
-    process ends when this one does, even at kill -9: its socket ends then.
-
-    Raises:
-        OSError: no process could be started.
+    ``on_line`` gets each line that it says; ``on_exit(process)`` is called once, after the last line, when it is gone.
+    Nothing here blocks. The process ends when this one does, even at kill -9: its socket ends then.
     """
 
     def __init__(
-        self,
-        options: EngineOptions,
-        on_message: Callable[[EngineProcess, dict[str, Any]], None],
-        on_exit: Callable[[EngineProcess], None],
+        self, command: Sequence[str], on_line: Callable[[bytes], None], on_exit: Callable[[EngineProcess], None]
     ) -> None:
-        self.started_at = time.monotonic()
-        self.is_ready = False
-        """Whether the model is loaded; set by the owner, who reads the messages."""
-        self.failure: ChatBackendError | None = None
-        """Why the process is about to end, where the owner knows better than the exit status does."""
-        self._on_message = on_message
+        self._command = command
         self._on_exit = on_exit
-        self._outbox: SimpleQueue[bytes | None] = SimpleQueue()
         self._complaints: deque[str] = deque(maxlen=STDERR_LINES)
-        self._socket, theirs = socket.socketpair()
-        try:
-            self._process = _start(options, theirs)
-        except OSError:
-            self._socket.close()
-            raise
-        finally:
-            theirs.close()
-        atexit.register(self.stop)
-        # Writing has a thread too: a process that does not read must not stop an event loop.
-        self._writer = self._start_thread(self._write)
-        self._listener = self._start_thread(self._listen)
-        self._reader = self._start_thread(self._read)
+        self._closed = asyncio.Event()
+        self._lines = Lines(on_line, self._closed.set)
+        self._lines.most_unread = MOST_UNREAD
+        self._process: asyncio.subprocess.Process | None = None
+        self._start_error = ""
+        self._is_killed = False
+        self._task = asyncio.create_task(self._run())
 
     @property
-    def pid(self) -> int:
-        return self._process.pid
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
+
+    def resident_bytes(self) -> int | None:
+        """Return how much of the machine's memory it has, where the system tells."""
+        try:
+            pages = Path(f"/proc/{self.pid}/statm").read_text().split()[1]
+        except OSError:
+            return None
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
     def send(self, message: Mapping[str, Any]) -> None:
-        """Queue a message; from any thread. Lost without a word if the process has ended: ``on_exit`` tells."""
-        self._outbox.put(encode_line(message))
+        """Send a message; lost without a word if the process has ended: ``on_exit`` tells."""
+        self._lines.write(encode_line(message))
 
     def kill(self) -> None:
         """Make the process end now; ``on_exit`` follows. It holds nothing that would need a gentler way."""
-        self._process.kill()
-
-    def stop(self) -> None:
-        """End the process and wait until it and its threads are gone."""
-        self.kill()
-        self._reader.join()
+        self._is_killed = True
+        if self._process and self._process.returncode is None:
+            # asyncio's own kill() looks first whether the process has ended, which takes the exit status away from
+            # the thread that waits for it.
+            with suppress(ProcessLookupError):
+                os.kill(self._process.pid, signal.SIGKILL)
 
     def describe_end(self) -> str:
         """Return how the process ended and the last thing it complained about."""
-        code = self._process.returncode
+        if self._start_error:
+            return f"could not be started: {self._start_error}"
+        code = self._process.returncode if self._process else None
         how = f"was ended by signal {-code}" if code is not None and code < 0 else f"ended with exit status {code}"
         last = next((line for line in reversed(self._complaints) if line.strip()), "")
         return f"{how}: {last[:300]}" if last else how
 
-    def _start_thread(self, target: Callable[[], None]) -> threading.Thread:
-        thread = threading.Thread(target=target, name=f"engine-{self.pid}{target.__name__}", daemon=True)
-        thread.start()
-        return thread
-
-    def _read(self) -> None:
+    async def _run(self) -> None:
         try:
-            with self._socket.makefile("rb") as lines:
-                for line in lines:
-                    self._on_message(self, decode_line(line))
-        except OSError:
-            pass  # reset by the process's end; a broken line (ValueError) is a bug and may be seen
+            await self._start()
+        except OSError as error:
+            self._start_error = str(error)
+        else:
+            await self._wait()
         finally:
-            self._clean_up()
             self._on_exit(self)
 
-    def _clean_up(self) -> None:
-        self.kill()
-        self._process.wait()
-        self._outbox.put(None)
-        self._socket.shutdown(socket.SHUT_RDWR)
-        self._writer.join()
-        self._listener.join()
-        self._socket.close()
-        atexit.unregister(self.stop)
+    async def _start(self) -> None:
+        ours, theirs = socket.socketpair()
+        try:
+            with theirs:
+                self._process = await asyncio.create_subprocess_exec(
+                    *self._command,
+                    str(theirs.fileno()),
+                    pass_fds=[theirs.fileno()],
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=asyncio.subprocess.PIPE,
+                    stderr=asyncio.subprocess.STDOUT,
+                    env=environment(),
+                )
+            await asyncio.get_running_loop().create_connection(lambda: self._lines, sock=ours)
+        except BaseException:
+            ours.close()
+            raise
+        if self._is_killed:
+            self.kill()
 
-    def _write(self) -> None:
-        while line := self._outbox.get():
-            try:
-                self._socket.sendall(line)
-            except OSError:
-                return  # the reader hears of it as well
+    async def _wait(self) -> None:
+        assert self._process is not None
+        end = [asyncio.create_task(self._listen()), asyncio.create_task(self._process.wait())]
+        # The socket ends with the process, whatever becomes of its pipes.
+        await self._closed.wait()
+        if not self._is_killed:
+            # One that ends by itself has an exit status to tell.
+            await asyncio.wait(end, timeout=LAST_WORDS_SECONDS)
+            self.kill()
+        await asyncio.wait(end, timeout=LAST_WORDS_SECONDS)
+        for task in end:
+            task.cancel()
 
-    def _listen(self) -> None:
-        complaints: IO[bytes] | None = self._process.stdout
+    async def _listen(self) -> None:
+        assert self._process is not None
+        complaints = self._process.stdout
         assert complaints is not None
-        with complaints:
-            for line in complaints:
-                self._complaints.append(line.decode(errors="replace").rstrip())
+        rest = b""
+        while data := await complaints.read(2**16):
+            *lines, rest = (rest + data).split(b"\n")
+            self._note(*lines)
+            rest = rest[-(2**16) :]
+        self._note(rest)
 
-
-def _start(options: EngineOptions, theirs: socket.socket) -> subprocess.Popen[bytes]:
-    # Found wherever we were found, whatever the current folder is; and nothing else is imported from that folder (-P).
-    root = str(Path(__file__).parents[2])
-    path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH", "")]))
-    return subprocess.Popen(  # noqa: S603 - our own interpreter and module
-        [sys.executable, "-P", "-m", "backends.transformers.engine", encode_options(options), str(theirs.fileno())],
-        pass_fds=[theirs.fileno()],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env={**os.environ, "PYTHONPATH": path},
-    )
+    def _note(self, *lines: bytes) -> None:
+        for line in lines:
+            text = line.decode(errors="replace").rstrip()
+            if text:
+                self._complaints.append(text)
+                logger.debug("engine process %s: %s", self.pid, text)

@@ -82,6 +82,41 @@ def make_llama(folder: Path, *, context: int = 256, seed: int = 2) -> Path:
     return _save(LlamaForCausalLM(config), tokenizer, folder)
 
 
+_SMALL = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "initializer_range": 0.3}
+_GATED = {**_SMALL, "intermediate_size": 128, "num_key_value_heads": 2, "head_dim": 16}
+
+ARCHITECTURES: dict[str, dict[str, object]] = {
+    "gemma2": {**_GATED, "query_pre_attn_scalar": 16},
+    "gpt_neox": {**_SMALL, "intermediate_size": 128},
+    "mistral": _GATED,
+    "opt": {**_SMALL, "ffn_dim": 128, "word_embed_proj_dim": 64, "init_std": 0.3},
+    "qwen2": _GATED,
+    "qwen3": _GATED,
+    "smollm3": _GATED,
+}
+"""Architectures that the engine runs, besides GPT-2 and Llama, with figures for very small ones."""
+
+
+def make_model(folder: Path, architecture: str, *, context: int = 256, seed: int = 3) -> Path:
+    """Save a model of random weights of this architecture, and a tokenizer, in the folder."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    tokenizer = make_tokenizer()
+    torch.manual_seed(seed)
+    config = AutoConfig.for_model(
+        architecture,
+        vocab_size=len(tokenizer),
+        max_position_embeddings=context,
+        bos_token_id=0,
+        eos_token_id=0,
+        pad_token_id=0,
+        **ARCHITECTURES.get(architecture, _SMALL),
+    )
+    with torch.inference_mode(mode=False):
+        return _save(AutoModelForCausalLM.from_config(config), tokenizer, folder)
+
+
 def write_broken_numbers(folder: Path) -> None:
     """Make all weights of a saved model NaN."""
     from safetensors.torch import load_file, save_file

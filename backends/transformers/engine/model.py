@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import transformers
@@ -12,11 +13,13 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PretrainedConfig, PreTrainedModel
 
 from backends.exceptions import BackendMisconfigured
+from backends.transformers.engine.tokens import ChatTokenizer
+from backends.transformers.engine.tuning import best_cpu_dtype, calculate_logits_in_float32, tune
 from backends.transformers.protocol import EngineOptions
-from backends.transformers.tokens import ChatTokenizer
 
 UNKNOWN_CONTEXT = 2048
 """Tokens, for a model whose configuration sets no limit."""
+UNLIMITED = 2**31
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +33,10 @@ class LoadedModel:
     """Tokens that prompt and answer may have together."""
     vocabulary: int
     """Length of a row of logits."""
-    keeps_logits: bool
-    """Whether ``forward`` can leave out the logits of all but the last positions."""
+    dtype: str
+    """What it calculates with, as the option is spelt."""
+    tuning: tuple[str, ...] = ()
+    """What was changed to make it quicker."""
 
     @property
     def device(self) -> torch.device:
@@ -39,14 +44,17 @@ class LoadedModel:
         return device
 
 
-def load_model(folder: Path, options: EngineOptions, device: torch.device) -> LoadedModel:
-    """Return the model in this folder, on this device.
+def load_model(
+    folder: Path, options: EngineOptions, device: torch.device, tell: Callable[[float], None] = lambda progress: None
+) -> LoadedModel:
+    """Return the model in this folder, on this device, as quick as it can be made; tell how much is loaded (0 to 1).
 
     Raises:
         BackendMisconfigured: the files or the options cannot be used.
     """
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
+    transformers.logging.set_tqdm_hook(lambda bar, args, kwargs: _counted(*args, tell=tell) or bar(*args, **kwargs))
     from_here = {"local_files_only": True, "trust_remote_code": False}
     try:
         config = AutoConfig.from_pretrained(folder, **from_here)
@@ -67,13 +75,16 @@ def load_model(folder: Path, options: EngineOptions, device: torch.device) -> Lo
             f"({type(network).__name__}, {len(report['missing_keys'])} of its weights missing)."
         )
     network = network.to(device).eval().requires_grad_(requires_grad=False)
+    vocabulary = network.get_output_embeddings().weight.shape[0]
+    calculate_logits_in_float32(network)
     return LoadedModel(
         network=network,
         tokenizer=tokenizer,
         eos_ids=_eos_ids(network, tokenizer),
         context=_context(config, options),
-        vocabulary=network.get_output_embeddings().weight.shape[0],
-        keeps_logits="logits_to_keep" in inspect.signature(network.forward).parameters,
+        vocabulary=vocabulary,
+        dtype=str(network.dtype).removeprefix("torch."),
+        tuning=tune(network),
     )
 
 
@@ -95,16 +106,12 @@ def choose_device(name: str) -> torch.device:
 
 
 def _choose_dtype(name: str, device: torch.device, config: PretrainedConfig) -> torch.dtype:
-    """Return the named dtype; for ``auto``, float32 on a CPU and a half precision elsewhere.
-
-    Every CPU calculates float32 exactly as the model was made. Plain bfloat16 halves its memory and is faster on some
-    CPUs and slower on others (GPT-2, one stream, ms a step: 36 against 47 on an EPYC, 38 against 32 on a Xeon).
-    """
+    """Return the named dtype; for ``auto``, a half precision wherever the device calculates with it."""
     if name != "auto":
         dtype: torch.dtype = getattr(torch, name)
         return dtype
     if device.type == "cpu":
-        return torch.float32
+        return best_cpu_dtype()
     stored = getattr(config, "dtype", None)
     if stored in {torch.float16, torch.bfloat16}:
         return stored
@@ -121,8 +128,30 @@ def _eos_ids(network: PreTrainedModel, tokenizer: ChatTokenizer) -> frozenset[in
 
 
 def _context(config: PretrainedConfig, options: EngineOptions) -> int:
-    limit = getattr(config.get_text_config(decoder=True), "max_position_embeddings", None) or UNKNOWN_CONTEXT
-    return min(limit, options.context_window or limit)
+    """Return how many tokens prompt and answer may have together.
+
+    Where layers look back over a window only, no more than that: within it they are like any other.
+    """
+    text = config.get_text_config(decoder=True)
+    limits = [getattr(text, "max_position_embeddings", None) or UNKNOWN_CONTEXT]
+    window = getattr(text, "sliding_window", None)
+    kinds = getattr(text, "layer_types", None)
+    if window and (kinds is None or "sliding_attention" in kinds) and getattr(text, "use_sliding_window", True):
+        limits.append(window)
+    return min(*limits, options.context_window or UNLIMITED)
+
+
+def _counted(items: Any = (), *, tell: Callable[[float], None]) -> Iterator[Any] | None:
+    """Return an iterator over the items that tells what share of them is done; None where they cannot be counted."""
+    if not (hasattr(items, "__len__") and len(items)):
+        return None
+
+    def counted() -> Iterator[Any]:
+        for number, item in enumerate(items, start=1):
+            yield item
+            tell(number / len(items))
+
+    return counted()
 
 
 def _summary(error: BaseException) -> str:

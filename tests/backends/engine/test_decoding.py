@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backends.transformers.decoding import AnswerText, Detokenizer
-from backends.transformers.stops import StopFilter
+from backends.transformers.engine.decoding import AnswerText, Detokenizer
+from backends.transformers.engine.stops import StopFilter
 from tests.backends.tiny_models import make_tokenizer
 
 TEXTS = ["안녕하세요 반갑습니다 🇰🇷", "👩‍👩‍👧‍👦 and 👋🏽!", "日本語のテキスト", "  def f(x):\n\treturn x\n"]

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from backends import ChatMessage
 from backends.exceptions import BackendMisconfigured, ContextLengthExceeded
-from backends.transformers.dialogue import PLAIN_STOPS, Prompt, TemplateRefused, build_prompt
+from backends.transformers.engine.dialogue import PLAIN_STOPS, Prompt, TemplateRefused, build_prompt
 
 SPECIAL = "<|end|>"
 SPECIAL_ID = 0

@@ -11,7 +11,7 @@ from transformers import PreTrainedTokenizerBase
 
 from backends.base import ChatMessage
 from backends.exceptions import BackendMisconfigured
-from backends.transformers.dialogue import TemplateRefused
+from backends.transformers.engine.dialogue import TemplateRefused
 
 WORD_JOINER = "\u2060"
 """Invisible, of no width, and not a space, so that nothing splits or trims there."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tokenizers import Tokenizer
 from tokenizers.decoders import DecodeStream
 
-from backends.transformers.stops import StopFilter
+from backends.transformers.engine.stops import StopFilter
 
 REPLACEMENT = "\ufffd"
 MOST_HELD_TOKENS = 8

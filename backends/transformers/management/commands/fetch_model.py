@@ -7,6 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from backends.exceptions import ChatBackendError
+from backends.transformers.fetch import fetch_model
 
 
 class Command(BaseCommand):
@@ -17,8 +18,6 @@ class Command(BaseCommand):
         parser.add_argument("--revision", help="a commit, tag or branch")
 
     def handle(self, *args: Any, model: str, revision: str | None, **options: Any) -> None:
-        from backends.transformers.fetch import fetch_model
-
         try:
             path = fetch_model(model, revision)
         except ChatBackendError as error:

@@ -1,0 +1,54 @@
+"""How fast it goes, and so how much of a prompt may be read between two tokens of everybody else."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+
+MOST_TOKENS = 512
+"""Tokens of prompts read in one go, where nobody waits for a next token: enough to keep the processor busy."""
+LEAST_TOKENS = 16
+READING_SHARE = 2.0
+"""Reading may take as long as so many writing steps: a prompt stretches the gaps of the others threefold."""
+GREATEST_SHARE = 16.0
+"""Where more wait for a first token than for a next one, it may take longer, but never longer than this."""
+MEMORY = 0.8
+"""Weight of what is known against what was just measured."""
+WINDOW = 5.0
+"""Seconds over which tokens are counted."""
+
+
+class Pace:
+    """Measures steps."""
+
+    def __init__(self) -> None:
+        self._write_seconds = 0.0
+        self._read_seconds_per_token = 0.0
+        self._written: deque[tuple[float, int]] = deque()
+
+    def has_read(self, tokens: int, seconds: float) -> None:
+        if tokens >= LEAST_TOKENS:  # fewer cost what a pass costs, whatever they are
+            self._read_seconds_per_token = _blend(self._read_seconds_per_token, seconds / tokens)
+
+    def has_written(self, tokens: int, seconds: float) -> None:
+        self._write_seconds = _blend(self._write_seconds, seconds)
+        self._written.append((time.monotonic(), tokens))
+
+    def tokens_to_read(self, *, reading: int, writing: int) -> int:
+        """Return how many tokens of prompts the next pass may read, with so many answers on either side."""
+        if not writing or not self._read_seconds_per_token or not self._write_seconds:
+            return MOST_TOKENS
+        share = min(READING_SHARE * max(1, reading / writing), GREATEST_SHARE)
+        tokens = share * self._write_seconds / self._read_seconds_per_token
+        return max(LEAST_TOKENS, min(MOST_TOKENS, int(tokens)))
+
+    def tokens_per_second(self) -> float:
+        """Return what all answers together were written at, over the last few seconds."""
+        now = time.monotonic()
+        while self._written and self._written[0][0] < now - WINDOW:
+            self._written.popleft()
+        return sum(tokens for _, tokens in self._written) / WINDOW
+
+
+def _blend(known: float, measured: float) -> float:
+    return MEMORY * known + (1 - MEMORY) * measured if known else measured
