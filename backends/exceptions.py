@@ -6,6 +6,7 @@
     - ModelNotFound           the backend does not have this model
     - InvalidChatBackend      settings.CHAT_BACKENDS has no such backend (defined beside the registry)
   + BackendUnavailable        down, unreachable, loading or full; asking again may help
+    - BackendFull             as many wait as may wait
     - BackendTimeout          no answer in time
     - StreamInterrupted       the answer broke off before the model said that it was done
   + BackendRateLimited        too many requests; asking again later helps
@@ -65,6 +66,12 @@ class BackendUnavailable(ChatBackendError):
 
     code = "backend_unavailable"
     retryable = True
+
+
+class BackendFull(BackendUnavailable):
+    """As many requests wait for the backend as may wait."""
+
+    code = "backend_full"
 
 
 class BackendTimeout(BackendUnavailable):

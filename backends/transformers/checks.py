@@ -15,7 +15,7 @@ from backends.transformers.place import ServicePlace
 from backends.transformers.protocol import EngineOptions, GenerateRequest
 
 DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
-DTYPES = ("auto", "float32", "float16", "bfloat16", "int8")
+DTYPES = ("auto", "float32", "float16", "bfloat16")
 
 Range = tuple[Callable[[Any], bool], str]
 

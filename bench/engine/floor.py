@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-BYTES = {"float32": 4.0, "float16": 2.0, "bfloat16": 2.0, "int8": 1.0}
+BYTES = {"float32": 4.0, "float16": 2.0, "bfloat16": 2.0}
 POSITIONS = re.compile(r"(^|\.)(wpe|embed_positions)\.weight$")
 EMBEDDING = re.compile(r"(^|\.)(wte|embed_tokens|embed_in)\.weight$")
 HEAD = re.compile(r"(^|\.)(lm_head|embed_out)\.weight$")
@@ -52,9 +52,6 @@ def values_per_token(config: Mapping[str, Any]) -> int:
 def floor_ms(
     *, weights: int, values: int, bytes_per_weight: float, streams: int, context: float, bytes_per_s: float
 ) -> float:
-    """Return the milliseconds that reading takes for one step of ``streams``, each with ``context`` tokens behind it.
-
-    Past keys and values count at least two bytes a number: int8 is for weights.
-    """
-    past = values * streams * context * max(2.0, bytes_per_weight)
+    """Return the milliseconds that reading takes for a step of ``streams``, each with ``context`` tokens behind it."""
+    past = values * streams * context * bytes_per_weight
     return (weights * bytes_per_weight + past) / bytes_per_s * 1000

@@ -28,13 +28,12 @@ WAYS = {
     "cb-fp16": Way(kind="continuous", dtype="float16", label="transformers' continuous batching in a thread, fp16"),
     "ours": Way(kind="ours", dtype="auto", label="our engine, dtype auto"),
     "ours-fp32": Way(kind="ours", dtype="float32", label="our engine, fp32"),
-    "ours-int8": Way(kind="ours", dtype="int8", label="our engine, int8"),
     "ours-forgetful": Way(
         kind="ours", dtype="auto", label="our engine without a prefix cache", options=(("prefix_cache_mb", 0),)
     ),
 }
 
-CPU_WAYS = ("seed", "cb", "ours", "ours-fp32", "ours-int8")
+CPU_WAYS = ("seed", "cb", "ours", "ours-fp32")
 CUDA_WAYS = ("seed", "seed-fp16", "cb", "cb-fp16", "ours", "ours-fp32")
 
 SCENARIOS = ("throughput", "gap", "busy", "reuse", "cancel")

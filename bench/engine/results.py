@@ -80,7 +80,7 @@ def compare(results: Results, device: str, streams: tuple[int, ...]) -> list[Tar
     """
     is_cuda = device.startswith("cuda")
     found: list[tuple[str, float | None, float | None, bool]] = []
-    speed = {1: 3.0, 8: 15.0, 32: 30.0} if is_cuda else {1: 1.7, 8: 9.0, 16: 12.0}
+    speed = {1: 3.0, 8: 15.0, 32: 30.0} if is_cuda else {1: 1.5, 8: 9.0, 16: 12.0}
     for count in streams:
         name = f"tokens/s, {_streams(count)}, ours / "
         found += [

@@ -12,10 +12,10 @@ from pathlib import Path
 from backends.base import ChatMessage, TextDelta
 from backends.transformers.address import parse_address
 from backends.transformers.client import EngineClient
-from backends.transformers.listening import listening_socket
 from backends.transformers.place import ServicePlace
 from backends.transformers.protocol import EngineOptions, GenerateRequest, encode_options
-from backends.transformers.service import Service, ServiceOptions, main
+from backends.transformers.service.listening import listening_socket
+from backends.transformers.service.server import Service, ServiceOptions, main
 
 ROOT = Path(__file__).parents[2]
 FAKE_ENGINE = (sys.executable, str(Path(__file__).with_name("fake_engine.py")))

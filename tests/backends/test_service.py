@@ -23,14 +23,15 @@ from backends.exceptions import (
     ModelNotFound,
     StreamInterrupted,
 )
-from backends.transformers import launch, lines, restarts, service
+from backends.transformers import launch
 from backends.transformers.address import ALREADY_RUNNING, parse_address
 from backends.transformers.children import environment
 from backends.transformers.client import EngineClient
 from backends.transformers.events import Confidence
 from backends.transformers.launch import NoService
-from backends.transformers.listening import AlreadyRunning, listening_socket
 from backends.transformers.place import ServicePlace
+from backends.transformers.service import lines, restarts, server
+from backends.transformers.service.listening import AlreadyRunning, listening_socket
 from tests.backends import fake_service
 from tests.backends.fake_service import (
     ROOT,
@@ -510,7 +511,7 @@ async def test_tcp_takes_the_token(tcp):
 
 
 async def test_tcp_needs_a_hello(tcp, monkeypatch):
-    monkeypatch.setattr(service, "HELLO_SECONDS", 0.05)
+    monkeypatch.setattr(server, "HELLO_SECONDS", 0.05)
     host, port = tcp.split(":")[1:]
     async with running(tcp, token="hush"):
         for line in (b"", b'{"op": "status", "id": 1}\n', b"x" * 5000, b"nonsense\n"):

@@ -71,9 +71,9 @@ def test_a_target_can_be_a_ceiling():
 
 def test_a_way_without_figures_is_said_with_its_reason():
     results = make_results()
-    results.failures["throughput", "ours-int8"] = "has an unknown dtype"
+    results.failures["throughput", "ours-fp32"] = "has an unknown dtype"
 
-    assert "ours-int8 has no throughput: has an unknown dtype" in format_report(results, [], "")
+    assert "ours-fp32 has no throughput: has an unknown dtype" in format_report(results, [], "")
 
 
 def test_answers_that_ended_early_are_said():

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from backends.exceptions import BackendUnavailable, ChatBackendError
+from backends.exceptions import BackendFull, BackendUnavailable, ChatBackendError
 from backends.transformers.engine.answers import Answer, Key
 from backends.transformers.engine.model import LoadedModel
 from backends.transformers.engine.pace import Pace
@@ -60,7 +60,7 @@ class Scheduler:
     def submit(self, answer: Answer) -> None:
         """Let an answer wait for its turn; one too many is refused."""
         if self._waiting.is_full:
-            error = BackendUnavailable(
+            error = BackendFull(
                 f"The engine's queue is full: {len(self._waiting)} answers wait for {self._slots.count} slots.",
                 hint="Ask again in a moment; more 'slots' write more answers at once, 'max_waiting' lets more wait.",
             )

@@ -202,7 +202,7 @@ def test_one_too_many_is_refused_with_a_hint(gpt2):
     bench.step()
     ids = [bench.submit(ask(max_output_tokens=2)) for _ in range(3)]
     bench.run()
-    assert bench.errors == {ids[2]: ("backend_unavailable", "The engine's queue is full: 2 answers wait for 1 slots.")}
+    assert bench.errors == {ids[2]: ("backend_full", "The engine's queue is full: 2 answers wait for 1 slots.")}
     assert set(ids[:2]) < set(bench.finishes)
 
 

@@ -10,10 +10,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from backends.exceptions import ChatBackendError
 from backends.transformers.address import ALREADY_RUNNING, parse_address
-from backends.transformers.listening import AlreadyRunning
 from backends.transformers.management.aliases import local_backend
 from backends.transformers.place import configured_place
-from backends.transformers.service import ServiceOptions, serve
+from backends.transformers.service.listening import AlreadyRunning
+from backends.transformers.service.server import ServiceOptions, serve
 
 
 class Command(BaseCommand):

@@ -23,12 +23,12 @@ from typing import Any
 
 from backends.exceptions import AuthenticationFailed, ChatBackendError, RequestRejected
 from backends.transformers.address import ALREADY_RUNNING, Address, TcpAddress, keep_alive, parse_address
-from backends.transformers.asks import Ask, encode_failure
 from backends.transformers.children import program
-from backends.transformers.fleet import Fleet
-from backends.transformers.lines import LONGEST_LINE, Lines
-from backends.transformers.listening import AlreadyRunning, listening_socket
 from backends.transformers.protocol import decode_line, encode_error, encode_line
+from backends.transformers.service.asks import Ask, encode_failure
+from backends.transformers.service.fleet import Fleet
+from backends.transformers.service.lines import LONGEST_LINE, Lines
+from backends.transformers.service.listening import AlreadyRunning, listening_socket
 
 logger = logging.getLogger("backends.transformers.service")  # also where this is the main program
 

@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from backends.exceptions import BackendTimeout, BackendUnavailable, ChatBackendError, StreamInterrupted
-from backends.transformers.asks import Ask, Asker, encode_failure
-from backends.transformers.process import EngineProcess
 from backends.transformers.protocol import decode_error, decode_line, decode_options, split_numbered
-from backends.transformers.restarts import LONGEST_WAIT, Restarts
+from backends.transformers.service.asks import Ask, Asker, encode_failure
+from backends.transformers.service.process import EngineProcess
+from backends.transformers.service.restarts import LONGEST_WAIT, Restarts
 
 logger = logging.getLogger(__name__)
 

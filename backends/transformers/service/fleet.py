@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from backends.exceptions import BackendMisconfigured
-from backends.transformers.asks import Asker
-from backends.transformers.engines import Engine, Surroundings
+from backends.transformers.service.asks import Asker
+from backends.transformers.service.engines import Engine, Surroundings
 
 
 class Fleet:

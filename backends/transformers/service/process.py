@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from backends.transformers.children import environment
-from backends.transformers.lines import Lines
 from backends.transformers.protocol import encode_line
+from backends.transformers.service.lines import Lines
 
 logger = logging.getLogger(__name__)
 
