@@ -14,7 +14,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, Pretra
 
 from backends.exceptions import BackendMisconfigured
 from backends.transformers.engine.tokens import ChatTokenizer
-from backends.transformers.engine.tuning import best_cpu_dtype, calculate_logits_in_float32, tune
+from backends.transformers.engine.tuning import best_cpu_dtype, keep_digits_of_logits, tune
 from backends.transformers.protocol import EngineOptions
 
 UNKNOWN_CONTEXT = 2048
@@ -76,7 +76,7 @@ def load_model(
         )
     network = network.to(device).eval().requires_grad_(requires_grad=False)
     vocabulary = network.get_output_embeddings().weight.shape[0]
-    calculate_logits_in_float32(network)
+    keep_digits_of_logits(network)
     return LoadedModel(
         network=network,
         tokenizer=tokenizer,

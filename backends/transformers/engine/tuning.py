@@ -40,25 +40,26 @@ class PackedLinear(nn.Module):  # type: ignore[misc]
         return output
 
 
-class Float32Head(nn.Module):  # type: ignore[misc]
-    """The layer that makes logits, in float32 below a network in half precision.
+class CentredHead(nn.Module):  # type: ignore[misc]
+    """The layer that makes logits, for a network in half precision, with what all logits share kept apart in float32.
 
     Logits often share a large part (GPT-2's lie around -100), beside which bfloat16 has no digits left for what tells
-    tokens apart: half a unit is its smallest step there.
+    tokens apart: half a unit is its smallest step there. Without the mean of all rows they are small, and have them.
     """
 
-    def __init__(self, linear: nn.Module) -> None:
+    def __init__(self, head: nn.Linear) -> None:
         super().__init__()
-        self.linear = linear
-
-    @property
-    def weight(self) -> torch.Tensor:
-        weight: torch.Tensor = self.linear.weight
-        return weight
+        weight = head.weight.detach().float()
+        mean = weight.mean(dim=0)
+        self.linear = nn.Linear(head.in_features, head.out_features, bias=False, device="meta")
+        self.linear.weight = nn.Parameter((weight - mean).to(head.weight.dtype), requires_grad=False)
+        self.mean = nn.Parameter(mean, requires_grad=False)
+        self.bias = None if head.bias is None else nn.Parameter(head.bias.detach().float(), requires_grad=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = self.linear(x.float())
-        return logits
+        """Return logits in float32."""
+        logits: torch.Tensor = self.linear(x).float() + (x.float() @ self.mean).unsqueeze(-1)
+        return logits if self.bias is None else logits + self.bias
 
 
 def best_cpu_dtype() -> torch.dtype:
@@ -75,15 +76,11 @@ def tune(network: PreTrainedModel) -> tuple[str, ...]:
     return tuple(name for name, change in changes.items() if _is_kept(network, name, change))
 
 
-def calculate_logits_in_float32(network: PreTrainedModel) -> None:
-    """Let a network in half precision calculate its logits in float32."""
+def keep_digits_of_logits(network: PreTrainedModel) -> None:
+    """Let a network in half precision make logits that can be told apart."""
     head = network.get_output_embeddings()
-    if isinstance(head, nn.Linear) and head.weight.dtype != torch.float32:
-        linear = nn.Linear(head.in_features, head.out_features, bias=head.bias is not None, device="meta")
-        linear.weight = nn.Parameter(head.weight.detach().float(), requires_grad=False)
-        if head.bias is not None:
-            linear.bias = nn.Parameter(head.bias.detach().float(), requires_grad=False)
-        network.set_output_embeddings(Float32Head(linear))
+    if isinstance(head, nn.Linear) and head.weight.dtype in {torch.float16, torch.bfloat16}:
+        network.set_output_embeddings(CentredHead(head))
 
 
 def fuse_gelu(network: PreTrainedModel, undo: ExitStack) -> bool:

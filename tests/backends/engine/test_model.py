@@ -13,7 +13,7 @@ from backends.transformers.engine.model import choose_device, load_model
 from backends.transformers.engine.probes import is_close, probe
 from backends.transformers.engine.slots import Slots
 from backends.transformers.engine.steps import Steps
-from backends.transformers.engine.tuning import Float32Head, PackedLinear
+from backends.transformers.engine.tuning import CentredHead, PackedLinear
 from backends.transformers.protocol import EngineOptions
 from tests.backends.engine.conftest import CPU, Bench, ask, load
 from tests.backends.tiny_models import make_gpt2, make_model, set_config
@@ -137,9 +137,25 @@ def test_all_eos_tokens_count(llama):
     assert len(llama.eos_ids) == 2
 
 
-def test_float32_head_keeps_its_weight_in_sight():
-    head = Float32Head(nn.Linear(2, 3))
-    assert head.weight.shape == (3, 2)
+def test_logits_with_a_large_common_part_keep_their_digits():
+    torch.manual_seed(1)
+    head = nn.Linear(64, 500)
+    head.weight += 2 * torch.randn(64)  # the same for all tokens
+    head = head.bfloat16().float()  # what the weights lose is another matter
+    hidden = (head.weight.mean(0) * -1.5 + torch.randn(8, 64)).bfloat16().float()
+    exact = head(hidden)
+    assert exact.mean() < -200
+    head = head.bfloat16()
+    half, centred = head(hidden.bfloat16()).float(), CentredHead(head)(hidden.bfloat16())
+    assert centred.dtype == torch.float32
+
+    def spread(logits):
+        """How far they are apart, whatever they share."""
+        return logits - logits.mean(-1, keepdim=True)
+
+    assert (spread(half) - spread(exact)).abs().max() > 1
+    assert (spread(centred) - spread(exact)).abs().max() < 0.1
+    assert (centred - exact).abs().max() < 0.1
 
 
 def test_special_tokens_typed_by_users_stay_text(llama):
