@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from contextlib import aclosing, suppress
 from dataclasses import asdict, dataclass
-from datetime import timedelta
 from typing import Any, get_args
 from uuid import UUID
 
@@ -36,8 +35,6 @@ STAGE_INTERVAL = 1.0
 """Seconds between two places in a queue that are stored and told for one answer; each stage itself is told at once."""
 PROGRESS_INTERVAL = 0.25
 """Seconds between two reports of how far loading is, which are told but not stored."""
-SHOWN_QUEUE = 500
-"""How many of those who wait in the database's queue are told their place in it."""
 
 
 class ConversationBusyError(Exception):
@@ -118,7 +115,7 @@ def cancel_generation(generation: Generation) -> bool:
 
     Whoever runs it sees at the next write that the row is no longer theirs, and closes the backend's stream.
     """
-    return _end(generation, Status.CANCELLED)
+    return end_generation(generation, Status.CANCELLED)
 
 
 def delete_conversation(conversation: Conversation) -> None:
@@ -126,57 +123,6 @@ def delete_conversation(conversation: Conversation) -> None:
     pk = conversation.pk
     conversation.delete()
     events.publish(events.user_channel(conversation.owner_id), "conversation.deleted", {"conversation": str(pk)})
-
-
-def reap_stale(age: timedelta) -> int:
-    """Mark the answers whose process died as interrupted, their text kept; return how many there were."""
-    stale = Generation.objects.stale(age).select_related("message__conversation")
-    return sum(
-        _end(generation, Status.INCOMPLETE, unless_renewed=True, finish_reason="interrupted") for generation in stale
-    )
-
-
-def claim(worker: str, room: int) -> list[Generation]:
-    """Make up to ``room`` of the queued answers this worker's, in the order that is fair to those who asked."""
-    now = timezone.now()
-    mine = {"status": Status.IN_PROGRESS, "worker": worker, "started_at": now, "heartbeat_at": now}
-    # The place in our queue is past; the backend may have a queue of its own.
-    mine |= {"stage": "", "stage_position": None}
-    waiting = Generation.objects.in_turn().select_related("assistant", "message__conversation")
-    claimed = []
-    for generation in waiting[:room]:
-        if Generation.objects.queued().filter(pk=generation.pk).update(**mine) != 1:
-            continue  # another worker got there first
-        if generation.stage_position is not None:
-            _publish_stage(generation, Stage("queued"))
-        for name, value in mine.items():
-            setattr(generation, name, value)
-        claimed.append(generation)
-    return claimed
-
-
-def show_queue() -> None:
-    """Store and tell those who wait for room in a worker their places, where these have changed.
-
-    Places are counted in the order in which ``claim`` takes the answers.
-    """
-    moved = []
-    waiting = Generation.objects.in_turn().select_related("message")[:SHOWN_QUEUE]
-    for position, generation in enumerate(waiting, start=1):
-        if generation.stage_position != position:
-            generation.stage, generation.stage_position = "queued", position
-            moved.append(generation)
-    # One that a worker claims meanwhile is queued no longer, and keeps what the worker wrote.
-    Generation.objects.queued().bulk_update(moved, ["stage", "stage_position"], batch_size=100)
-    for generation in moved:
-        _publish_stage(generation, Stage("queued", generation.stage_position))
-
-
-def renew(worker: str, running: Collection[int]) -> set[int]:
-    """Give a sign of life for what this worker runs; return the ids of what is still its own."""
-    ours = Generation.objects.run_by(worker).filter(pk__in=running)
-    ours.update(heartbeat_at=timezone.now())
-    return set(ours.values_list("pk", flat=True))
 
 
 async def run_generation(generation: Generation) -> None:
@@ -195,7 +141,7 @@ async def run_generation(generation: Generation) -> None:
         # The process stops, or a user cancelled: then the row has its last status already.
         with suppress(LostGenerationError):
             await draft.close()
-        await sync_to_async(_end)(generation, Status.INCOMPLETE, finish_reason="interrupted")
+        await sync_to_async(end_generation)(generation, Status.INCOMPLETE, finish_reason="interrupted")
         raise
     except Exception as error:
         # A plugin may raise anything; its answer fails, nobody else's.
@@ -298,7 +244,7 @@ class Draft:
         """Store and publish the stage; return for how many seconds the next one like it can wait."""
         before, self._told = self._told, stage
         if (stage.name, stage.position) == (before.name, before.position):
-            _publish_stage(self._generation, stage)
+            publish_stage(self._generation, stage)
             return PROGRESS_INTERVAL
         await sync_to_async(_store_stage)(self._generation, stage)
         return PROGRESS_INTERVAL if stage.name == "loading" else STAGE_INTERVAL
@@ -398,10 +344,10 @@ def _store_stage(generation: Generation, stage: Stage) -> None:
     ours = Generation.objects.run_by(generation.worker).filter(pk=generation.pk)
     if ours.update(stage=stage.name, stage_position=stage.position, heartbeat_at=timezone.now()) != 1:
         raise LostGenerationError(generation.pk)
-    _publish_stage(generation, stage)
+    publish_stage(generation, stage)
 
 
-def _publish_stage(generation: Generation, stage: Stage) -> None:
+def publish_stage(generation: Generation, stage: Stage) -> None:
     data = {
         "message": generation.pk,
         "stage": stage.name,
@@ -424,18 +370,18 @@ def _finish(generation: Generation, finish: Finish) -> None:
         values |= asdict(finish.usage)
         if generation.assistant:
             values["cost"] = generation.assistant.cost(finish.usage.input_tokens, finish.usage.output_tokens)
-    _end(generation, Status.COMPLETED if complete else Status.INCOMPLETE, **values)
+    end_generation(generation, Status.COMPLETED if complete else Status.INCOMPLETE, **values)
 
 
 def _fail(generation: Generation, error: Exception) -> None:
     if isinstance(error, ChatBackendError):
         detail = " ".join(filter(None, [str(error), error.hint]))
-        _end(generation, Status.FAILED, error_code=error.code, error_detail=detail)
+        end_generation(generation, Status.FAILED, error_code=error.code, error_detail=detail)
     else:
-        _end(generation, Status.FAILED, error_code="internal_error", error_detail=type(error).__name__)
+        end_generation(generation, Status.FAILED, error_code="internal_error", error_detail=type(error).__name__)
 
 
-def _end(generation: Generation, status: Status, *, unless_renewed: bool = False, **values: Any) -> bool:
+def end_generation(generation: Generation, status: Status, *, unless_renewed: bool = False, **values: Any) -> bool:
     """Give the generation its last status and tell the readers; False if it had one already."""
     unfinished = Generation.objects.unfinished().filter(pk=generation.pk)
     if unless_renewed:

@@ -20,7 +20,8 @@ from django.conf import settings
 from django.db import DatabaseError, close_old_connections
 
 from chat import events
-from chat.generation import claim, reap_stale, renew, run_generation, show_queue
+from chat.generation import run_generation
+from chat.queue import claim, reap_stale, renew, show_queue
 
 logger = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from backends import BaseChatBackend, ChatRequest, Finish, Stage, StreamEvent, TextDelta, Usage
 from backends.exceptions import BackendUnavailable
-from chat.generation import claim
 from chat.models import Generation
+from chat.queue import claim
 
 
 class EchoBackend(BaseChatBackend):

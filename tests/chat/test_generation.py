@@ -17,13 +17,13 @@ from chat.generation import (
     Question,
     build_request,
     cancel_generation,
-    reap_stale,
     regenerate,
     run_generation,
     start_conversation,
     start_generation,
 )
 from chat.models import Conversation, Generation, Message, Status
+from chat.queue import reap_stale
 from tests.fakes import ScriptedBackend, claim_one
 
 pytestmark = pytest.mark.django_db(transaction=True)

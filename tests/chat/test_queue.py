@@ -22,13 +22,12 @@ from chat.generation import (
     TooManyUnfinishedError,
     build_request,
     cancel_generation,
-    claim,
     regenerate,
     run_generation,
-    show_queue,
     start_conversation,
 )
 from chat.models import Assistant, Conversation, Generation, Message, Status, User
+from chat.queue import claim, show_queue
 from chat.runner import Runner
 from tests.backends.fake_openai import FakeOpenAI
 from tests.fakes import ScriptedBackend, claim_one

@@ -1,0 +1,65 @@
+"""The queue of answers that wait for a worker: who is next, who runs what, and who died. The queue is the database."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import timedelta
+
+from django.utils import timezone
+
+from backends import Stage
+from chat.generation import end_generation, publish_stage
+from chat.models import Generation, Status
+
+SHOWN_QUEUE = 500
+"""How many of those who wait in the database's queue are told their place in it."""
+
+
+def claim(worker: str, room: int) -> list[Generation]:
+    """Make up to ``room`` of the queued answers this worker's, in the order that is fair to those who asked."""
+    now = timezone.now()
+    mine = {"status": Status.IN_PROGRESS, "worker": worker, "started_at": now, "heartbeat_at": now}
+    # The place in our queue is past; the backend may have a queue of its own.
+    mine |= {"stage": "", "stage_position": None}
+    waiting = Generation.objects.in_turn().select_related("assistant", "message__conversation")
+    claimed = []
+    for generation in waiting[:room]:
+        if Generation.objects.queued().filter(pk=generation.pk).update(**mine) != 1:
+            continue  # another worker got there first
+        if generation.stage_position is not None:
+            publish_stage(generation, Stage("queued"))
+        for name, value in mine.items():
+            setattr(generation, name, value)
+        claimed.append(generation)
+    return claimed
+
+
+def show_queue() -> None:
+    """Store and tell those who wait for room in a worker their places, where these have changed.
+
+    Places are counted in the order in which ``claim`` takes the answers.
+    """
+    moved = []
+    waiting = Generation.objects.in_turn().select_related("message")[:SHOWN_QUEUE]
+    for position, generation in enumerate(waiting, start=1):
+        if generation.stage_position != position:
+            generation.stage, generation.stage_position = "queued", position
+            moved.append(generation)
+    # One that a worker claims meanwhile is queued no longer, and keeps what the worker wrote.
+    Generation.objects.queued().bulk_update(moved, ["stage", "stage_position"], batch_size=100)
+    for generation in moved:
+        publish_stage(generation, Stage("queued", generation.stage_position))
+
+
+def renew(worker: str, running: Collection[int]) -> set[int]:
+    """Give a sign of life for what this worker runs; return the ids of what is still its own."""
+    ours = Generation.objects.run_by(worker).filter(pk__in=running)
+    ours.update(heartbeat_at=timezone.now())
+    return set(ours.values_list("pk", flat=True))
+
+
+def reap_stale(age: timedelta) -> int:
+    """Mark the answers whose process died as interrupted, their text kept; return how many there were."""
+    stale = Generation.objects.stale(age).select_related("message__conversation")
+    interrupted = {"unless_renewed": True, "finish_reason": "interrupted"}
+    return sum(end_generation(generation, Status.INCOMPLETE, **interrupted) for generation in stale)
