@@ -61,5 +61,8 @@ def renew(worker: str, running: Collection[int]) -> set[int]:
 def reap_stale(age: timedelta) -> int:
     """Mark the answers whose process died as interrupted, their text kept; return how many there were."""
     stale = Generation.objects.stale(age).select_related("message__conversation")
-    interrupted = {"unless_renewed": True, "finish_reason": "interrupted"}
-    return sum(end_generation(generation, Status.INCOMPLETE, **interrupted) for generation in stale)
+    ended = (
+        end_generation(generation, Status.INCOMPLETE, unless_renewed=True, finish_reason="interrupted")
+        for generation in stale
+    )
+    return sum(ended)

@@ -87,13 +87,17 @@ class Scheduler:
 
     def step(self) -> Report:
         """Take in those whose turn it is; then read of prompts or write one token of each answer, in turn."""
-        self._admit()
+        if self._admit():
+            return self._take_report()  # that a prompt is being read is told before it is, not after
         reads = len(self._rows) > self._writing and (self._writing == 0 or not self._has_just_read)
         self._has_just_read = reads
         if reads:
             self._read()
         else:
             self._write()
+        return self._take_report()
+
+    def _take_report(self) -> Report:
         report, self._report = self._report, Report()
         return report
 
@@ -116,9 +120,10 @@ class Scheduler:
 
     # --- who comes and goes ---------------------------------------------------------------------------------------
 
-    def _admit(self) -> None:
+    def _admit(self) -> bool:
+        """Give free slots to those whose turn it is; return whether there is anything to tell those who waited."""
         if not len(self._waiting):
-            return
+            return False
         while len(self._rows) < self._slots.count and len(self._waiting):
             answer = self._waiting.serve(self._in_hand())
             answer.row = len(self._rows)
@@ -128,6 +133,7 @@ class Scheduler:
             self._report.stage(answer.key, "reading")
         for waiting, place in self._waiting.news(self._in_hand()):
             self._report.stage(waiting, "queued", place)
+        return not self._report.is_empty
 
     def _in_hand(self) -> Counter[str]:
         return Counter(answer.user for answer in self._rows)

@@ -20,7 +20,8 @@ def talk(bench, *, turns, user="alice"):
         messages.append(ChatMessage("user", f"Question {turn}?"))
         request = replace(ask(max_output_tokens=8, user=user), messages=tuple(messages))
         id_ = bench.submit(request)
-        bench.step()
+        while "writing" not in bench.stages.get(id_, ()):
+            bench.step()
         read.append((bench.answers[id_]._input_tokens, reads_of(bench)))
         bench.run()
         messages.append(ChatMessage("assistant", bench.texts[id_].strip() or "…"))
