@@ -113,6 +113,7 @@ class Scheduler:
             "waiting": len(self._waiting),
             "tokens_per_second": round(self._pace.tokens_per_second(), 1),
             "slot_bytes": self._slots.bytes,
+            "device_bytes": torch.cuda.memory_reserved(model.device) if model.device.type == "cuda" else None,
             "prefix_bytes": self._prefixes.bytes,
             "prefix_entries": len(self._prefixes),
             "prefix_reused_tokens": self._prefixes.reused_tokens,

@@ -91,7 +91,7 @@ def _cells(engine: dict[str, Any], aliases: dict[str, str]) -> tuple[str, ...]:
         state,
         engine["device"],
         engine["dtype"],
-        _mib(engine.get("memory_bytes")),
+        _mib(engine.get("device_bytes") or engine.get("memory_bytes")),
         f"{engine.get('active', 0)}/{engine['slots']}",
         str(engine.get("waiting", 0)),
         f"{engine.get('tokens_per_second', 0):.1f}",
