@@ -20,7 +20,7 @@ DTYPES = ("auto", "float32", "float16", "bfloat16")
 Range = tuple[Callable[[Any], bool], str]
 
 ENGINE_RANGES: dict[str, Range] = {
-    "context_window": (lambda value: value is None or value >= 1, "a number of tokens from 1 on"),
+    "context_window": (lambda value: value is None or value >= 16, "a number of tokens from 16 on"),
     "threads": (lambda value: value is None or value >= 1, "a number from 1 on"),
     "slots": (lambda value: value >= 1, "a number from 1 on"),
     "max_waiting": (lambda value: value >= 0, "a number from 0 on"),

@@ -44,7 +44,8 @@ class Scheduler:
         self._slots: Slots = steps.slots
         self._sampler = Sampler(slots=self._slots.count, vocabulary=model.vocabulary, device=model.device)
         self._prefixes = PrefixStore(self._slots, most_bytes=options.prefix_cache_mb * 2**20)
-        self._waiting: WaitingRoom[Key, Answer] = WaitingRoom(options.max_waiting)
+        self._waiting: WaitingRoom[Key, Answer] = WaitingRoom()
+        self._max_waiting = options.max_waiting
         self._rows: list[Answer] = []
         self._writing = 0
         """How many of the rows write; the others are being read."""
@@ -59,9 +60,10 @@ class Scheduler:
 
     def submit(self, answer: Answer) -> None:
         """Let an answer wait for its turn; one too many is refused."""
-        if self._waiting.is_full:
+        free = self._slots.count - len(self._rows)
+        if len(self._waiting) >= self._max_waiting + free:
             error = BackendFull(
-                f"The engine's queue is full: {len(self._waiting)} answers wait for {self._slots.count} slots.",
+                f"The engine's queue is full: {self._max_waiting} answers wait for {self._slots.count} slots.",
                 hint="Ask again in a moment; more 'slots' write more answers at once, 'max_waiting' lets more wait.",
             )
             self._report.error(answer.key, error)

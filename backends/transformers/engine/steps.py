@@ -12,8 +12,9 @@ from backends.exceptions import BackendMisconfigured
 from backends.transformers.engine.probes import PROBE_TOKENS, is_close, probe
 from backends.transformers.engine.slots import Slots, Window
 
-SPAN_STEP = 64
-"""The places looked at are rounded up to this, so that the same few shapes come again."""
+SPAN_STEP = 16
+"""The places looked at are rounded up to this, which attention kernels like."""
+WARM_UP_TOKENS = 64
 
 
 class Steps:
@@ -29,7 +30,7 @@ class Steps:
 
     def warm_up(self) -> None:
         """Do whatever costs time only once."""
-        self.read(0, [[0] * min(SPAN_STEP, self.slots.context - 1)], [0])
+        self.read(0, [[0] * min(WARM_UP_TOKENS, self.slots.context - 1)], [0])
         self.write([0], [0])
 
     def check(self) -> None:

@@ -26,8 +26,7 @@ class WaitingRoom(Generic[K, W]):
     So ten requests of one user stand behind the first one of everybody else; each user's own keep their order.
     """
 
-    def __init__(self, most: int) -> None:
-        self.most = most
+    def __init__(self) -> None:
         self._waiting: dict[K, W] = {}  # in the order of arrival
         self._told: dict[K, int] = {}
         self._served: dict[str, int] = {}
@@ -36,10 +35,6 @@ class WaitingRoom(Generic[K, W]):
 
     def __len__(self) -> int:
         return len(self._waiting)
-
-    @property
-    def is_full(self) -> bool:
-        return len(self._waiting) >= self.most
 
     def add(self, key: K, waiter: W) -> None:
         self._waiting[key] = waiter

@@ -206,6 +206,13 @@ def test_one_too_many_is_refused_with_a_hint(gpt2):
     assert set(ids[:2]) < set(bench.finishes)
 
 
+def test_where_nobody_may_wait_free_slots_are_taken_all_the_same(gpt2):
+    bench = Bench(gpt2, slots=2, max_waiting=0)
+    ids = [bench.submit(ask(max_output_tokens=2)) for _ in range(3)]
+    bench.run()
+    assert list(bench.errors) == ids[2:]
+
+
 class FailingSteps(Steps):
     """Raises when it meets a token, as a kernel might."""
 

@@ -14,8 +14,8 @@ class Asker:
     user: str
 
 
-def room(*users, most=100):
-    waiting = WaitingRoom(most)
+def room(*users):
+    waiting = WaitingRoom()
     for key, user in enumerate(users):
         waiting.add(key, Asker(user))
     return waiting
@@ -35,11 +35,6 @@ def test_news_are_told_once():
     assert waiting.news({}) == []
     waiting.remove(0)
     assert waiting.news({}) == [(1, 1)]
-
-
-def test_it_is_full():
-    assert room("a", "b", most=2).is_full
-    assert not room("a", most=2).is_full
 
 
 def test_with_one_slot_users_take_turns_as_well():
