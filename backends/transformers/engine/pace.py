@@ -7,9 +7,11 @@ from collections import deque
 
 MOST_TOKENS = 512
 """Tokens of prompts read in one go, where nobody waits for a next token: enough to keep the processor busy."""
-LEAST_TOKENS = 16
-READING_SHARE = 2.0
-"""Reading may take as long as so many writing steps: a prompt stretches the gaps of the others threefold."""
+LEAST_TOKENS = 32
+"""Fewer cost what a pass costs, whatever they are."""
+READING_SHARE = 1.0
+"""Reading may take as long as so many writing steps. It is a guess from what reading took before, mostly together with
+others and so quicker: the gaps of those who write become three to four times as long."""
 GREATEST_SHARE = 16.0
 """Where more wait for a first token than for a next one, it may take longer, but never longer than this."""
 MEMORY = 0.8
@@ -27,7 +29,7 @@ class Pace:
         self._written: deque[tuple[float, int]] = deque()
 
     def has_read(self, tokens: int, seconds: float) -> None:
-        if tokens >= LEAST_TOKENS:  # fewer cost what a pass costs, whatever they are
+        if tokens >= LEAST_TOKENS:
             self._read_seconds_per_token = _blend(self._read_seconds_per_token, seconds / tokens)
 
     def has_written(self, tokens: int, seconds: float) -> None:
