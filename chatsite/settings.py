@@ -45,6 +45,7 @@ CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
 INSTALLED_APPS = [
     "chat",
     "backends.transformers",
+    "guide",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -217,9 +218,16 @@ LOGGING = {
 
 CHAT_BACKENDS: dict[str, dict[str, Any]] = {
     "guide": {
-        "BACKEND": "backends.transformers.TransformersBackend",
+        "BACKEND": "guide.backend.GuideBackend",
         "LABEL": "Built-in guide",
-        "OPTIONS": {"model": str(BASE_DIR / "guide" / "model"), "device": "cpu", "temperature": 0.0, "threads": 1},
+        # So small that half precision and a second thread would make it slower.
+        "OPTIONS": {
+            "model": str(BASE_DIR / "guide" / "model"),
+            "device": "cpu",
+            "dtype": "float32",
+            "threads": 1,
+            "temperature": 0.0,
+        },
     },
     "gpt2": {
         "BACKEND": "backends.transformers.TransformersBackend",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import re
 from collections.abc import Sequence
@@ -188,6 +189,25 @@ PARTICLES = re.compile(r"(?<=[가-힣])(은|는|을|를|이|가|에서|에|으�
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
+CHOICE = re.compile(r"\[([^\[\]]*)\]")
+"""``[the|a|]`` in a question: one of these, or nothing."""
+
+
+def expand(question: str, rng: random.Random) -> str:
+    """Return the question with one of the alternatives wherever it has ``[these|or those]``."""
+    return _tidy(CHOICE.sub(lambda match: rng.choice(match[1].split("|")), question))
+
+
+def flatten(question: str) -> str:
+    """Return the words of the question, those of all its alternatives included."""
+    return _tidy(CHOICE.sub(lambda match: match[1].replace("|", " "), question))
+
+
+def count(question: str) -> int:
+    """Return how many questions ``expand`` can make of this one."""
+    return math.prod(match.count("|") + 1 for match in CHOICE.findall(question))
+
+
 def vary(question: str, language: str, rng: random.Random) -> str:
     """Return the question as another person could have typed it; about one time in eight, as it stands."""
     if rng.random() < 0.12:
@@ -203,6 +223,10 @@ def vary(question: str, language: str, rng: random.Random) -> str:
     if rng.random() < 0.15:
         question = _mistype(question, rng)
     return _punctuate(question, rng)
+
+
+def _tidy(question: str) -> str:
+    return re.sub(r"\s+([,?!.])", r"\1", " ".join(question.split()))
 
 
 def _frame(question: str, language: str, rng: random.Random) -> str:

@@ -27,8 +27,11 @@ class Wording:
 
     text: str
     questions: tuple[str, ...]
+    """What training sees. ``[the|a|]`` in a question stands for one of these; the first question has none of that."""
+    development: tuple[str, ...]
+    """Paraphrases that training never sees; the least confidence is chosen by them."""
     held_out: tuple[str, ...]
-    """Paraphrases that training never sees; only the evaluation asks them."""
+    """Paraphrases that neither training nor any choice sees; only the evaluation asks them."""
 
     @property
     def title(self) -> str:
@@ -79,6 +82,10 @@ class Corpus:
         """Return the questions the model may learn from."""
         return tuple(self._examples("questions"))
 
+    def development(self) -> tuple[Example, ...]:
+        """Return the questions by which the least confidence is chosen."""
+        return tuple(self._examples("development"))
+
     def held_out(self) -> tuple[Example, ...]:
         """Return the questions that only the evaluation asks."""
         return tuple(self._examples("held_out"))
@@ -120,6 +127,7 @@ def _read_answer(path: Path, entry: dict[str, Any]) -> Answer:
             lang: Wording(
                 text=entry[lang]["text"],
                 questions=tuple(entry[lang]["questions"]),
+                development=tuple(entry[lang]["development"]),
                 held_out=tuple(entry[lang]["held_out"]),
             )
             for lang in LANGUAGES
@@ -131,7 +139,7 @@ def _read_answer(path: Path, entry: dict[str, Any]) -> Answer:
 
 def _check_unique(corpus: Corpus) -> None:
     seen: dict[str, str] = {}
-    for example in (*corpus.training(), *corpus.held_out()):
+    for example in (*corpus.training(), *corpus.development(), *corpus.held_out()):
         key = normalise(example.question)
         if key in seen:
             raise CorpusError(f"{example.question!r} is written twice: in {seen[key]} and in {example.answer}")

@@ -1,4 +1,4 @@
-"""Ask the guide the held-out questions and count the answers that are right to the letter."""
+"""Ask the guide the questions that training never saw, and count right, unsure and wrong answers."""
 
 from __future__ import annotations
 
@@ -7,13 +7,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from guide.corpus import LANGUAGES, OFF_TOPIC, Corpus, Example, load_corpus
+from guide.certainty import ALWAYS, Certainty, load_certainty
+from guide.corpus import LANGUAGES, OFF_TOPIC, Example, load_corpus
+from guide.nearest import UNSURE, is_plausible, unsure_answer
 
 MODEL_DIR = Path(__file__).parent / "model"
 MAX_ANSWER_TOKENS = 110
 BATCH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """An answer, how sure the guide was of how it begins, and that beginning."""
+
+    text: str
+    confidence: float
+    beginning: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,18 +34,19 @@ class Guide:
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
+    certainty: Certainty = ALWAYS
 
-    def answer(self, questions: Sequence[str]) -> list[str]:
-        """Return the greedy answer to each question, in the order asked."""
+    def answer(self, questions: Sequence[str]) -> list[Said]:
+        """Return the greedy answer to each question, in the order asked, however unsure."""
         order = sorted(range(len(questions)), key=lambda i: len(questions[i].encode()))
-        answers = [""] * len(questions)
+        answers = [Said("", 0.0, "")] * len(questions)
         for start in range(0, len(order), BATCH):
             chosen = order[start : start + BATCH]
-            for i, text in zip(chosen, self._answer_batch([questions[i] for i in chosen]), strict=True):
-                answers[i] = text
+            for i, said in zip(chosen, self._answer_batch([questions[i] for i in chosen]), strict=True):
+                answers[i] = said
         return answers
 
-    def _answer_batch(self, questions: Sequence[str]) -> list[str]:
+    def _answer_batch(self, questions: Sequence[str]) -> list[Said]:
         prompts = [
             self.tokenizer.apply_chat_template(
                 [{"role": "user", "content": question}], tokenize=False, add_generation_prompt=True
@@ -42,39 +55,95 @@ class Guide:
         ]
         inputs = self.tokenizer(prompts, return_tensors="pt", padding=True, padding_side="left")
         with torch.inference_mode():
-            output = self.model.generate(**inputs, do_sample=False, max_new_tokens=MAX_ANSWER_TOKENS)
-        new = output[:, inputs["input_ids"].shape[1] :]
-        decoded: list[str] = self.tokenizer.batch_decode(new, skip_special_tokens=True)
-        return decoded
+            output = self.model.generate(
+                **inputs,
+                do_sample=False,
+                max_new_tokens=MAX_ANSWER_TOKENS,
+                return_dict_in_generate=True,
+                output_logits=True,
+            )
+        new = output.sequences[:, inputs["input_ids"].shape[1] :]
+        texts: list[str] = self.tokenizer.batch_decode(new, skip_special_tokens=True)
+        first = new[:, : self.certainty.confidence_tokens or None]
+        # Without the part of a character that the next token completes, as the engine says it.
+        beginnings = [text.rstrip("\ufffd") for text in self.tokenizer.batch_decode(first, skip_special_tokens=True)]
+        return [Said(*said) for said in zip(texts, self._confidences(new, output.logits), beginnings, strict=True)]
+
+    def _confidences(self, new: Tensor, logits: Sequence[Tensor]) -> list[float]:
+        """Return the product of the probabilities of each answer's first tokens, its end included."""
+        deciding = self.certainty.confidence_tokens
+        if not deciding:
+            return [1.0] * len(new)
+        first = new[:, :deciding]
+        chances = torch.stack(logits[:deciding], dim=1).softmax(-1).gather(-1, first.unsqueeze(-1)).squeeze(-1)
+        is_end = first == self.tokenizer.eos_token_id
+        is_after_end = is_end.cumsum(1) - is_end.long() > 0
+        confidences: list[float] = chances.masked_fill(is_after_end, 1.0).prod(1).tolist()
+        return confidences
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A held-out question with what the guide said to it."""
+    """A question with what the guide said to it."""
 
     example: Example
-    said: str
+    said: Said
+    certainty: Certainty
 
     @property
-    def right(self) -> bool:
-        """Tell whether the answer is the expected one, to the letter."""
-        return self.said == self.example.text
+    def is_exact(self) -> bool:
+        """Tell whether the answer is the expected one, to the letter, however unsure."""
+        return self.said.text == self.example.text
+
+    @property
+    def is_given(self) -> bool:
+        """Tell whether the guide is sure enough to give its answer."""
+        is_sure = self.certainty.suffices(self.said.confidence)
+        return is_sure and is_plausible(self.example.question, self.said.beginning)
+
+    @property
+    def reply(self) -> str:
+        """Return what the site says."""
+        return self.said.text if self.is_given else unsure_answer(self.example.question)
+
+    @property
+    def is_right(self) -> bool:
+        """Tell whether the site says what was expected, to the letter."""
+        return self.reply == self.example.text
+
+    @property
+    def is_unsure(self) -> bool:
+        """Tell whether the site lists the nearest questions."""
+        return not self.is_right and self.reply.startswith(tuple(UNSURE.values()))
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """How many of how many were right."""
+    """How many of the questions were answered rightly (or refused, as they ought to be), left open, or wrongly."""
 
     right: int
-    asked: int
+    unsure: int
+    wrong: int
+    exact: int
+    """Right if the model's own answer were always given, however unsure."""
+
+    @property
+    def asked(self) -> int:
+        """Return the number of questions."""
+        return self.right + self.unsure + self.wrong
 
     @property
     def share(self) -> float:
         """Return the right ones as a part of 1."""
         return self.right / self.asked if self.asked else 0.0
 
-    def __str__(self) -> str:
-        return f"{self.right}/{self.asked} ({self.share:.1%})"
+    def cells(self) -> list[str]:
+        """Return the figures as texts."""
+        shares = (self.right, self.unsure, self.wrong, self.exact)
+        return [str(self.asked), *(f"{n} ({n / self.asked:.1%})" if self.asked else "0" for n in shares)]
+
+
+COLUMNS = ("", "asked", "right", "unsure", "wrong", "right if always given")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,38 +154,43 @@ class Report:
 
     def on_topic(self, language: str) -> Score:
         """Return the score of the questions about the site."""
-        return self._score([o for o in self.outcomes if o.example.language == language and not _is_off_topic(o)])
+        return _score([o for o in self.outcomes if o.example.language == language and not _is_off_topic(o)])
 
     def off_topic(self, language: str) -> Score:
-        """Return how many of the other questions were refused."""
-        return self._score([o for o in self.outcomes if o.example.language == language and _is_off_topic(o)])
+        """Return the score of the other questions, which are to be refused."""
+        return _score([o for o in self.outcomes if o.example.language == language and _is_off_topic(o)])
 
     def mistakes(self) -> tuple[Outcome, ...]:
-        """Return the wrong answers."""
-        return tuple(outcome for outcome in self.outcomes if not outcome.right)
+        """Return the questions that were not answered rightly."""
+        return tuple(outcome for outcome in self.outcomes if not outcome.is_right)
 
     def table(self) -> str:
         """Return the scores as lines to print."""
-        rows = [f"{'language':<10}{'held-out questions':<22}off-topic refused"]
-        rows += [f"{lang:<10}{self.on_topic(lang)!s:<22}{self.off_topic(lang)}" for lang in LANGUAGES]
-        return "\n".join(rows)
-
-    @staticmethod
-    def _score(outcomes: Sequence[Outcome]) -> Score:
-        return Score(right=sum(outcome.right for outcome in outcomes), asked=len(outcomes))
+        rows = [list(COLUMNS)]
+        rows += [[f"{lang}, about the site", *self.on_topic(lang).cells()] for lang in LANGUAGES]
+        rows += [[f"{lang}, about other things", *self.off_topic(lang).cells()] for lang in LANGUAGES]
+        widths = [max(len(row[i]) for row in rows) for i in range(len(COLUMNS))]
+        return "\n".join("  ".join(f"{c:<{w}}" for c, w in zip(r, widths, strict=True)).rstrip() for r in rows)
 
 
 def load_guide(folder: Path = MODEL_DIR) -> Guide:
     """Return the checkpoint in the folder, in float32, without touching the network."""
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, local_files_only=True).eval()
-    return Guide(model=model, tokenizer=AutoTokenizer.from_pretrained(folder, local_files_only=True))
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    return Guide(model=model, tokenizer=tokenizer, certainty=load_certainty(folder))
 
 
-def evaluate(guide: Guide, corpus: Corpus) -> Report:
-    """Return the guide's answers to every held-out question of the corpus."""
-    examples = corpus.held_out()
+def evaluate(guide: Guide, examples: Sequence[Example]) -> Report:
+    """Return the guide's answers to these questions."""
     said = guide.answer([example.question for example in examples])
-    return Report(tuple(Outcome(example, text) for example, text in zip(examples, said, strict=True)))
+    return Report(tuple(Outcome(*pair, guide.certainty) for pair in zip(examples, said, strict=True)))
+
+
+def _score(outcomes: Sequence[Outcome]) -> Score:
+    right = sum(outcome.is_right for outcome in outcomes)
+    unsure = sum(outcome.is_unsure for outcome in outcomes)
+    exact = sum(outcome.is_exact for outcome in outcomes)
+    return Score(right=right, unsure=unsure, wrong=len(outcomes) - right - unsure, exact=exact)
 
 
 def _is_off_topic(outcome: Outcome) -> bool:
@@ -124,11 +198,16 @@ def _is_off_topic(outcome: Outcome) -> bool:
 
 
 def main() -> None:
-    """Print the mistakes and the scores of the shipped checkpoint."""
-    report = evaluate(load_guide(), load_corpus())
-    for outcome in report.mistakes():
-        print(f"[{outcome.example.answer}] {outcome.example.question}\n    {outcome.said}")
-    print(report.table())
+    """Print the mistakes on the development questions, and the scores of the shipped checkpoint.
+
+    What went wrong with held-out questions is not shown: who reads it cannot help writing training questions for it.
+    """
+    guide, corpus = load_guide(), load_corpus()
+    development = evaluate(guide, corpus.development())
+    for outcome in development.mistakes():
+        doubt = "unsure: " if outcome.is_unsure else ""
+        print(f"[{outcome.example.answer}] {outcome.example.question}\n    {doubt}{outcome.said.text}")
+    print(f"\ndevelopment\n{development.table()}\n\nheld out\n{evaluate(guide, corpus.held_out()).table()}")
 
 
 if __name__ == "__main__":

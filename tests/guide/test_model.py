@@ -3,11 +3,15 @@ from __future__ import annotations
 import pytest
 import torch
 
-from guide.corpus import LANGUAGES, load_corpus
+from guide.certainty import load_certainty
+from guide.corpus import LANGUAGES, Example, load_corpus
 from guide.evaluate import MODEL_DIR, Report, evaluate, load_guide
 
-FLOOR = 0.70
-OFF_TOPIC_FLOOR = 0.80
+FLOOR = 0.60
+"""Of the held-out questions about the site, answered to the letter and surely enough, in each language. The goal is
+0.85: docs/guide.md tells how far it is."""
+WRONG_CEILING = 0.15
+"""Of the same questions, answered wrongly for sure."""
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +24,7 @@ def report(guide) -> Report:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return evaluate(guide, load_corpus())
+        return evaluate(guide, load_corpus().held_out())
     finally:
         torch.set_num_threads(threads)
 
@@ -45,12 +49,30 @@ def test_it_is_a_gpt2_that_ends_with_its_own_token(guide):
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_it_answers_paraphrases_it_never_saw(report, language):
-    assert report.on_topic(language).share >= FLOOR, report.table()
+    score = report.on_topic(language)
+
+    assert score.share >= FLOOR, report.table()
+    assert score.wrong / score.asked <= WRONG_CEILING, report.table()
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_it_refuses_other_questions(report, language):
-    assert report.off_topic(language).share >= OFF_TOPIC_FLOOR, report.table()
+def test_it_answers_no_foreign_question_for_sure(report, language):
+    score = report.off_topic(language)
+
+    assert score.asked >= 30
+    assert score.wrong == 0, report.table()
+
+
+def test_its_line_is_beside_its_weights(guide):
+    assert guide.certainty == load_certainty(MODEL_DIR)
+    assert 0 < guide.certainty.least_confidence < 1
+
+
+def test_answers_differ_within_the_tokens_that_decide(guide):
+    texts = [wording.text for answer in load_corpus().answers for wording in answer.wordings.values()]
+    beginnings = {tuple(guide.tokenizer.encode(text)[: guide.certainty.confidence_tokens]) for text in texts}
+
+    assert len(beginnings) == len(texts)
 
 
 def test_the_template_renders_the_newest_user_message_alone(guide):
@@ -77,8 +99,24 @@ def test_answers_are_short(guide):
     assert max(len(guide.tokenizer.encode(text)) for text in texts) <= 75
 
 
-def test_it_writes_its_answer_and_stops(guide):
-    corpus = load_corpus()
-    first = corpus.sections[0].answers[0].wordings["en"]
+def test_it_answers_the_questions_that_it_lists_when_it_is_unsure(guide):
+    examples = [
+        Example(language, answer.name, wording.title, wording.text)
+        for answer in load_corpus().answers
+        for language, wording in answer.wordings.items()
+    ]
 
-    assert guide.answer([first.title]) == [first.text]
+    missed = [outcome.example.question for outcome in evaluate(guide, examples).mistakes()]
+    assert len(missed) <= 5, missed
+
+
+def test_its_confidence_is_the_product_of_the_first_probabilities(guide):
+    question = "which port"
+    (said,) = guide.answer([question])
+    ids = guide.tokenizer.encode(render(guide, ("user", question)))
+    first = guide.tokenizer.encode(said.text)[: guide.certainty.confidence_tokens]
+    with torch.inference_mode():
+        chances = guide.model(torch.tensor([ids + first])).logits[0].softmax(-1)
+    expected = torch.stack([chances[len(ids) - 1 + i, token] for i, token in enumerate(first)]).prod().item()
+
+    assert said.confidence == pytest.approx(expected, abs=1e-3)

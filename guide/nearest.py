@@ -1,0 +1,124 @@
+"""The questions of the corpus that are nearest to what somebody asked, by TF-IDF over words and letters."""
+
+from __future__ import annotations
+
+import heapq
+import math
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from guide.augmentation import flatten
+from guide.corpus import Answer, Corpus, load_corpus, normalise
+
+Vector = Mapping[str, float]
+
+UNSURE = {
+    "en": "I am not sure that I understood. Perhaps you meant one of these:",
+    "ko": "질문을 제대로 이해했는지 잘 모르겠습니다. 혹시 이 중 하나를 물어보셨나요?",
+}
+LEAST_SIMILARITY = {"en": 0.15, "ko": 0.09}
+"""Below this a question has hardly a word in common with an answer's; so have 1-2 % of the development questions."""
+MOST_CHARACTERS = 1000
+"""What is read of a question; more would cost time and say nothing new."""
+
+
+@dataclass(frozen=True, slots=True)
+class Nearest:
+    """An answer with how near its questions are, 0 to 1."""
+
+    title: str
+    text: str
+    similarity: float
+
+
+class Index:
+    """The questions of one language, one vector for each answer."""
+
+    def __init__(self, corpus: Corpus, language: str) -> None:
+        self._least = LEAST_SIMILARITY[language]
+        topics = [answer for section in corpus.sections for answer in section.answers]
+        counts = [_count(answer, language) for answer in topics]
+        answers_with = Counter(feature for count in counts for feature in count)
+        self._wordings = [answer.wordings[language] for answer in topics]
+        self._weights = {feature: math.log(1 + len(topics) / n) for feature, n in answers_with.items()}
+        self._vectors = [self._vector(count) for count in counts]
+        self._by_title = {normalise(wording.title): wording.text for wording in self._wordings}
+
+    def nearest(self, question: str, most: int = 3) -> list[Nearest]:
+        """Return the nearest answers, the nearest first; none that has hardly anything in common with the question."""
+        asked = self._vector(Counter(_features(question[:MOST_CHARACTERS])))
+        near = (
+            Nearest(wording.title, wording.text, sum(weight * vector.get(f, 0.0) for f, weight in asked.items()))
+            for wording, vector in zip(self._wordings, self._vectors, strict=True)
+        )
+        best = heapq.nlargest(most, near, key=lambda found: found.similarity)
+        return [found for found in best if found.similarity >= self._least]
+
+    def titled(self, question: str) -> str:
+        """Return the answer that has this very question for its title; empty if none has."""
+        return self._by_title.get(normalise(question), "")
+
+    def _vector(self, counts: Counter[str]) -> Vector:
+        # Features that no answer has count for the length: a question full of strange words is near to nothing.
+        strange = math.log(1 + len(self._wordings))
+        vector = {f: (1 + math.log(n)) * self._weights.get(f, strange) for f, n in counts.items()}
+        length = math.sqrt(sum(weight * weight for weight in vector.values())) or 1.0
+        return {feature: weight / length for feature, weight in vector.items()}
+
+
+def language_of(question: str) -> str:
+    """Return the language to answer in: Korean if there is a Korean letter, else English."""
+    return "ko" if re.search(r"[ᄀ-ᇿ㄰-㆏가-힣]", question) else "en"
+
+
+def is_plausible(question: str, beginning: str) -> bool:
+    """Tell whether an answer that begins like this is the refusal, or belongs to one of the nearest questions.
+
+    A second witness beside the model's confidence: the model knows what words mean together, this what words there are.
+    """
+    language = language_of(question)
+    texts = [_refusal(language), *(found.text for found in index(language).nearest(question))]
+    return any(text.startswith(beginning) or beginning.startswith(text) for text in texts)
+
+
+def unsure_answer(question: str) -> str:
+    """Return what to say where the model is unsure: the nearest questions, or the refusal where none is near."""
+    language = language_of(question)
+    if text := index(language).titled(question):
+        return text  # a question off such a list
+    near = index(language).nearest(question)
+    if not near:
+        return _refusal(language)
+    return "\n".join([UNSURE[language], "", *(f"- {found.title}" for found in near)])
+
+
+@cache
+def _refusal(language: str) -> str:
+    return load_corpus().off_topic.wordings[language].text
+
+
+@cache
+def index(language: str) -> Index:
+    """Return the index of the site's own corpus, made at the first call."""
+    return Index(load_corpus(), language)
+
+
+def _count(answer: Answer, language: str) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for question in answer.wordings[language].questions:
+        # Once per question: a word that many questions of an answer have is typical of it.
+        counts.update(set(_features(flatten(question))))
+    return counts
+
+
+def _features(question: str) -> Iterator[str]:
+    """Yield the words, and the runs of two to four letters, by which words of one stem are alike whatever follows."""
+    for word in re.findall(r"\w+", unicodedata.normalize("NFKC", question).casefold()):
+        yield word
+        padded = f"<{word}>"
+        for size in (2, 3) if not word.isascii() else (3, 4):
+            yield from (padded[i : i + size] for i in range(len(padded) - size + 1))

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import pytest
+
+from backends.base import ChatMessage, ChatRequest, Finish, Stage, TextDelta, Usage
+from backends.transformers.backend import TransformersBackend
+from backends.transformers.events import Confidence
+from guide.backend import GuideBackend
+from guide.corpus import load_corpus
+from guide.evaluate import MODEL_DIR
+from guide.nearest import UNSURE
+
+QUESTION = "How do I run the site?"
+PARAPHRASE = "and how do I run the site, then?"
+
+
+def ask(*messages: tuple[str, str]) -> ChatRequest:
+    return ChatRequest(messages=tuple(ChatMessage(*message) for message in messages))
+
+
+class Script:
+    """Takes the place of the base's stream: says these events, and remembers whether it was closed."""
+
+    def __init__(self, *events) -> None:
+        self.events = events
+        self.said = []
+        self.is_closed = False
+
+    async def __call__(self, backend, request):
+        try:
+            for event in self.events:
+                self.said.append(event)
+                yield event
+        finally:
+            self.is_closed = True
+
+
+@pytest.fixture
+def backend() -> GuideBackend:
+    return GuideBackend(model=MODEL_DIR, device="cpu", temperature=0.0)
+
+
+@pytest.fixture
+def script(monkeypatch):
+    def install(*events) -> Script:
+        script = Script(*events)
+        monkeypatch.setattr(TransformersBackend, "stream", lambda self, request: script(self, request))
+        return script
+
+    return install
+
+
+async def answer(backend, request) -> list:
+    return [event async for event in backend.stream(request)]
+
+
+async def test_it_works(backend, script):
+    line = backend.certainty.least_confidence
+    finish = Finish("stop", Usage(9, 30))
+    script(Stage("reading"), Confidence(line), TextDelta("Type "), TextDelta("`make run`."), finish)
+
+    events = await answer(backend, ask(("user", QUESTION)))
+
+    assert events == [Stage("reading"), TextDelta("Type "), TextDelta("`make run`."), finish]
+
+
+async def test_below_the_line_it_lists_the_nearest_questions(backend, script):
+    base = script(
+        Stage("reading"), Confidence(backend.certainty.least_confidence / 2), TextDelta("Wrong."), Finish("stop")
+    )
+
+    events = await answer(backend, ask(("user", "hi"), ("assistant", "Hello!"), ("user", PARAPHRASE)))
+
+    text = "".join(event.text for event in events if isinstance(event, TextDelta))
+    assert text.startswith(UNSURE["en"] + "\n\n- ")
+    assert f"\n- {QUESTION}" in text
+    assert text.count("\n- ") == 3
+    assert isinstance(events[-1], Finish)
+    assert events[-1].reason == "stop"
+    assert events[-1].usage.input_tokens > 0
+    assert events[-1].usage.output_tokens == backend.certainty.confidence_tokens
+    assert base.is_closed
+    assert TextDelta("Wrong.") not in base.said
+
+
+async def test_it_does_not_say_what_belongs_to_no_near_question(backend, script):
+    base = script(Confidence(1.0), TextDelta("Press the moon button"), TextDelta("."), Finish("stop"))
+
+    events = await answer(backend, ask(("user", PARAPHRASE)))
+
+    assert events[0].text.startswith(UNSURE["en"])
+    assert len(events) == 2
+    assert base.is_closed
+
+
+async def test_a_question_off_its_list_is_answered_however_unsure(backend, script):
+    script(Confidence(0.0), TextDelta("Wrong."), Finish("stop"))
+
+    events = await answer(backend, ask(("user", QUESTION)))
+
+    (run,) = [known for known in load_corpus().answers if known.name == "run"]
+    assert events[0] == TextDelta(run.wordings["en"].text)
+
+
+async def test_it_may_refuse(backend, script):
+    refusal = TextDelta(load_corpus().off_topic.wordings["en"].text)
+    script(Confidence(1.0), refusal, Finish("stop"))
+
+    assert await answer(backend, ask(("user", QUESTION))) == [refusal, Finish("stop")]
+
+
+async def test_it_is_unsure_in_the_language_of_the_question(backend, script):
+    script(Confidence(0.0), TextDelta("Wrong."), Finish("stop"))
+
+    events = await answer(backend, ask(("user", "사이트 실행은 어떻게")))
+
+    assert events[0].text.startswith(UNSURE["ko"] + "\n\n- ")
+
+
+async def test_where_nothing_is_near_it_refuses(backend, script):
+    script(Confidence(0.0), Finish("stop"))
+
+    events = await answer(backend, ask(("user", "zzyzx qwrtp")))
+
+    assert events[0] == TextDelta(load_corpus().off_topic.wordings["en"].text)
+
+
+async def test_closing_it_closes_the_base(backend, script):
+    base = script(Confidence(1.0), TextDelta("Type `make run`"), TextDelta(" in"), Finish("stop"))
+
+    stream = backend.stream(ask(("user", QUESTION)))
+    assert await anext(stream) == TextDelta("Type `make run`")
+    await stream.aclose()
+
+    assert base.is_closed
+
+
+def test_it_asks_for_the_confidence(backend):
+    assert backend._complete(ask(("user", "hi"))).confidence_tokens == backend.certainty.confidence_tokens > 0
+
+
+async def test_a_model_without_a_line_is_never_unsure(tmp_path, script):
+    script(Confidence(0.0), TextDelta("Hello!"), Finish("stop"))
+    backend = GuideBackend(model=tmp_path)
+
+    assert backend._complete(ask(("user", "hi"))).confidence_tokens == 0
+    assert await answer(backend, ask(("user", "hi"))) == [TextDelta("Hello!"), Finish("stop")]

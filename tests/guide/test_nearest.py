@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import pytest
+
+from guide.corpus import LANGUAGES, load_corpus
+from guide.nearest import index, is_plausible, language_of, unsure_answer
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_it_works(language):
+    corpus = load_corpus()
+    topics = {answer.name: answer for section in corpus.sections for answer in section.answers}
+    examples = [e for e in corpus.development() if e.language == language and e.answer in topics]
+    found = [
+        topics[e.answer].wordings[language].title in [near.title for near in index(language).nearest(e.question)]
+        for e in examples
+    ]
+
+    assert sum(found) / len(found) > 0.9
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_title_that_it_lists_leads_back_to_its_answer(language):
+    for section in load_corpus().sections:
+        for answer in section.answers:
+            wording = answer.wordings[language]
+            assert is_plausible(wording.title, wording.text), wording.title
+
+
+def test_the_nearest_comes_first():
+    near = index("en").nearest("which port does the site run on")
+
+    assert near[0].title == "How do I change the port?"
+    assert [found.similarity for found in near] == sorted((found.similarity for found in near), reverse=True)
+    assert len({found.title for found in near}) == len(near)
+
+
+@pytest.mark.parametrize("question", ["", "?!", "🐙", "zzyzx"])
+def test_nothing_is_near_to_nothing(question):
+    assert index("en").nearest(question) == []
+
+
+def test_a_very_long_question_takes_no_longer():
+    assert index("en").nearest("port " * 20_000)
+
+
+@pytest.mark.parametrize(
+    ("question", "language"), [("Is there a port?", "en"), ("port 바꾸기", "ko"), ("ㅎㅇ", "ko"), ("", "en")]
+)
+def test_it_knows_the_language(question, language):
+    assert language_of(question) == language
+
+
+def test_it_lists_questions_as_markdown():
+    lines = unsure_answer("port").splitlines()
+
+    assert lines[1] == ""
+    assert all(line.startswith("- ") for line in lines[2:])
+
+
+def test_plausible_is_what_a_near_question_leads_to_or_the_refusal():
+    assert is_plausible("change the port", "Give the port to make")
+    assert is_plausible("change the port", "I only know about this site.")
+    assert not is_plausible("change the port", "Press the moon button")
+    assert not is_plausible("zzyzx", "Give the port to make")
