@@ -11,7 +11,7 @@ from guide.evaluate import MODEL_DIR
 from guide.nearest import UNSURE
 
 QUESTION = "How do I run the site?"
-PARAPHRASE = "and how do I run the site, then?"
+PARAPHRASE = "how does one run the site locally"
 
 
 def ask(*messages: tuple[str, str]) -> ChatRequest:
