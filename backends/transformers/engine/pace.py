@@ -12,8 +12,9 @@ LEAST_TOKENS = 32
 READING_SHARE = 1.0
 """Reading may take as long as so many writing steps. It is a guess from what reading took before, mostly together with
 others and so quicker: the gaps of those who write become three to four times as long."""
+CROWD_SHARE = 2.0
+"""The same for each reader beside one writer: where many wait for a first token, few for a next one, those go first."""
 GREATEST_SHARE = 16.0
-"""Where more wait for a first token than for a next one, it may take longer, but never longer than this."""
 MEMORY = 0.8
 """Weight of what is known against what was just measured."""
 WINDOW = 5.0
@@ -40,7 +41,7 @@ class Pace:
         """Return how many tokens of prompts the next pass may read, with so many answers on either side."""
         if not writing or not self._read_seconds_per_token or not self._write_seconds:
             return MOST_TOKENS
-        share = min(READING_SHARE * max(1, reading / writing), GREATEST_SHARE)
+        share = min(max(READING_SHARE, CROWD_SHARE * reading / writing), GREATEST_SHARE)
         tokens = share * self._write_seconds / self._read_seconds_per_token
         return max(LEAST_TOKENS, min(MOST_TOKENS, int(tokens)))
 

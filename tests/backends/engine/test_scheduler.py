@@ -343,7 +343,7 @@ def test_reading_takes_no_more_than_a_few_steps_time():
         measured.has_written(4, 0.06)
     assert measured.tokens_to_read(reading=1, writing=4) == pytest.approx(60, abs=1)
     assert measured.tokens_to_read(reading=1, writing=0) == pace.MOST_TOKENS
-    assert measured.tokens_to_read(reading=3, writing=1) == pytest.approx(180, abs=1)
+    assert measured.tokens_to_read(reading=3, writing=1) == pytest.approx(360, abs=1)
     assert measured.tokens_to_read(reading=40, writing=1) == pace.MOST_TOKENS
     measured.has_read(1, 5.0)  # one token costs a whole pass, and says nothing about many
     assert measured.tokens_to_read(reading=1, writing=4) == pytest.approx(60, abs=1)
