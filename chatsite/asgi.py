@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import threading
@@ -11,7 +12,7 @@ from types import FrameType
 from typing import Any
 
 import django
-from asgiref.sync import ThreadSensitiveContext, sync_to_async
+from asgiref.sync import SyncToAsync, ThreadSensitiveContext, sync_to_async
 from django.core.handlers.asgi import ASGIHandler
 from django.http import HttpRequest, HttpResponseBase
 
@@ -42,11 +43,13 @@ class StreamingASGIHandler(ASGIHandler):
             await self.handle(scope, receive, send)
 
     async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
-        async with ThreadSensitiveContext():
+        async with ThreadSensitiveContext() as context:
             try:
                 return await super().get_response_async(request)
             finally:
-                await sync_to_async(connections.close_all)()
+                # Not by sync_to_async: where a client hung up in mid-request, it looks for a thread that is gone.
+                if executor := SyncToAsync.context_to_thread_executor.get(context):
+                    await asyncio.wrap_future(executor.submit(connections.close_all))
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:
