@@ -221,6 +221,7 @@ class Draft:
     def _see_to_writer(self) -> None:
         if self._writer is None:
             self._writer = asyncio.create_task(self._write_all())
+            self._writer.add_done_callback(_hear)
         elif self._writer.done():
             self._writer.result()
 
@@ -263,6 +264,12 @@ def _sound(stage: Stage) -> Stage:
     position = stage.position if name == "queued" and 0 < (stage.position or 0) < 1_000_000 else None
     known = name == "loading" and stage.progress is not None and 0 <= stage.progress <= 1
     return Stage(name, position, round(stage.progress or 0, 2) if known else None)
+
+
+def _hear(writer: asyncio.Task[None]) -> None:
+    """Take note of how the writer ended: who waits for it may be cancelled first, and asyncio would complain."""
+    if not writer.cancelled():
+        writer.exception()
 
 
 def _without_half_pair(text: str) -> tuple[str, str]:
