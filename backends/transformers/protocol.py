@@ -39,10 +39,10 @@ each decode step and connection, for all of its streams, with empty keys left ou
 Number 0 is the service itself::
 
     0 {"loading": 0.4}
-    0 {"ready": {…EngineFigures…}}
+    0 {"ready": {…figures, as Scheduler.status has them…}}
     0 {"failed": [code, message, hint]}
     0 {"idle": 12}                    nothing is left to do, after so many generates
-    0 {"status": {…EngineFigures…}}
+    0 {"status": {…the same…}}
 
 No side imports more than the standard library and the contract for it.
 """

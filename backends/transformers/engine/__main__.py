@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from backends.transformers.engine.scheduler import Scheduler
 
 NICE = 1
-"""On a CPU the web process goes first: it needs little, and people wait for it. More than this lets one busy core take
-half of what two cores calculate, since each waits for the other."""
+"""On a CPU the web process goes first: it needs little, and people wait for it. Beside a core that is 40 % busy, 1 and
+5 lose the same."""
 SPINS = "10000"
 """Rounds: on idle cores as quick as spinning for ever, to a twentieth."""
 GATHER_SECONDS = 0.002
