@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 import uuid
 from collections import Counter
 from collections.abc import Callable
@@ -31,6 +30,7 @@ from chat.queue import claim, show_queue
 from chat.runner import Runner
 from tests.backends.fake_openai import FakeOpenAI
 from tests.fakes import ScriptedBackend, claim_one
+from tests.patience import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -167,13 +167,6 @@ class TestShowQueue:
             until(lambda: Generation.objects.running().filter(pk=second.pk).exists())
         finally:
             runner.stop()
-
-
-def until(condition: Callable[[], bool], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
 
 
 class TestStages:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -13,6 +12,7 @@ from chat.generation import cancel_generation
 from chat.models import Generation, Message, Status
 from chat.runner import Runner
 from tests.fakes import ScriptedBackend
+from tests.patience import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -22,13 +22,6 @@ def runner() -> Iterator[Runner]:
     runner = Runner()
     yield runner
     runner.stop()
-
-
-def until(condition: Callable[[], bool], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
 
 
 def status() -> str:
