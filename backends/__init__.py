@@ -1,6 +1,6 @@
 """Chat backends: the contract, the registry and the plugins.
 
-``chat_backends["alias"].stream(request)`` is all that the rest of the site knows of a model.
+``chat_backends.stream("alias", request)`` is all that the rest of the site knows of a model.
 """
 
 from __future__ import annotations

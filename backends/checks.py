@@ -1,4 +1,4 @@
-"""System checks of ``settings.CHAT_BACKENDS``.
+"""System checks of ``settings.CHAT_BACKENDS`` and ``settings.CHAT_LIMITS``.
 
 * **backends.E001** CHAT_BACKENDS is not a dictionary of dictionaries.
 * **backends.E002** BACKEND is missing or cannot be imported.
@@ -6,6 +6,8 @@
 * **backends.E004** OPTIONS has a name that the class does not take.
 * **backends.E005** OPTIONS lacks a name that the class needs, or the constructor refused a value.
 * **backends.E006** and on: said by the backends themselves; docs/settings.md lists them.
+* **backends.E017** CHAT_LIMITS or LIMITS has a name that is no limit, or is not a dictionary.
+* **backends.E018** a limit has a value that cannot be used.
 * **backends.W001** an entry has a key that means nothing.
 """
 
@@ -21,8 +23,9 @@ from django.core.checks import CheckMessage, Error, Warning
 from django.utils.module_loading import import_string
 
 from backends.base import BaseChatBackend
+from backends.guard import LIMIT_NAMES, wrong_limits
 
-_KEYS = {"BACKEND", "LABEL", "OPTIONS"}
+_KEYS = {"BACKEND", "LABEL", "LIMITS", "OPTIONS"}
 
 
 def check_chat_backends(**kwargs: Any) -> list[CheckMessage]:
@@ -30,7 +33,8 @@ def check_chat_backends(**kwargs: Any) -> list[CheckMessage]:
     configured = getattr(settings, "CHAT_BACKENDS", {})
     if not isinstance(configured, Mapping):
         return [Error("CHAT_BACKENDS is not a dictionary.", hint="It maps an alias to a backend.", id="backends.E001")]
-    return [message for alias, entry in configured.items() for message in _check_entry(alias, entry)]
+    found = _check_limits("CHAT_LIMITS", getattr(settings, "CHAT_LIMITS", {}))
+    return [*found, *(message for alias, entry in configured.items() for message in _check_entry(alias, entry))]
 
 
 def _check_entry(alias: str, entry: Any) -> Iterable[CheckMessage]:
@@ -42,6 +46,7 @@ def _check_entry(alias: str, entry: Any) -> Iterable[CheckMessage]:
         for key in entry
         if key not in _KEYS
     ]
+    found += _check_limits(f"{where}['LIMITS']", entry.get("LIMITS", {}))
     try:
         backend = import_string(entry["BACKEND"])
     except (KeyError, ImportError, AttributeError, TypeError) as error:
@@ -51,6 +56,23 @@ def _check_entry(alias: str, entry: Any) -> Iterable[CheckMessage]:
         hint = "Subclass backends.BaseChatBackend."
         return [*found, Error(f"{where}: {entry['BACKEND']} is not a chat backend.", hint=hint, id="backends.E003")]
     return [*found, *_check_options(alias, backend, entry.get("OPTIONS", {}))]
+
+
+def _check_limits(where: str, limits: Any) -> list[CheckMessage]:
+    if not isinstance(limits, Mapping):
+        hint = f"It maps names to numbers; it knows: {', '.join(LIMIT_NAMES)}."
+        return [Error(f"{where} is not a dictionary.", hint=hint, id="backends.E017")]
+    known = {name: value for name, value in limits.items() if name in LIMIT_NAMES}
+    unknown: list[CheckMessage] = [
+        Error(f"{where} has the unknown limit {name!r}.", hint=_did_you_mean(name, LIMIT_NAMES), id="backends.E017")
+        for name in limits
+        if name not in known
+    ]
+    wrong = [
+        Error(f"{where}: {name} {what}.", hint="docs/faults.md lists the limits.", id="backends.E018")
+        for name, what in wrong_limits(known).items()
+    ]
+    return [*unknown, *wrong]
 
 
 def _check_options(alias: str, backend: type[BaseChatBackend], options: Any) -> Iterable[CheckMessage]:

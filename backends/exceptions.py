@@ -8,6 +8,7 @@
   + BackendUnavailable        down, unreachable, loading or full; asking again may help
     - BackendFull             as many wait as may wait
     - BackendTimeout          no answer in time
+      . AnswerTimeout         the answer began, and then stopped coming or took too long
     - StreamInterrupted       the answer broke off before the model said that it was done
   + BackendRateLimited        too many requests; asking again later helps
   + RequestRejected           the backend will not answer this request as it stands
@@ -78,6 +79,12 @@ class BackendTimeout(BackendUnavailable):
     """The backend did not answer in time."""
 
     code = "backend_timeout"
+
+
+class AnswerTimeout(BackendTimeout):
+    """The answer began, but the rest of it did not come in time."""
+
+    code = "answer_timeout"
 
 
 class StreamInterrupted(BackendUnavailable):

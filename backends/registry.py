@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from typing import Any
 
 from django.conf import settings
@@ -11,8 +11,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
-from backends.base import BaseChatBackend
+from backends.base import BaseChatBackend, ChatRequest, StreamEvent
 from backends.exceptions import BackendMisconfigured
+from backends.guard import Limits, guarded
 
 
 class InvalidChatBackend(BackendMisconfigured, ImproperlyConfigured):
@@ -57,6 +58,29 @@ class ChatBackendHandler:
         """Return the human name of an alias without making its backend; the alias itself where there is none."""
         entry = self._settings.get(alias)
         return str(entry.get("LABEL") or alias) if isinstance(entry, Mapping) else alias
+
+    def stream(self, alias: str, request: ChatRequest) -> AsyncGenerator[StreamEvent]:
+        """Return the answer of this alias's backend, held to its limits: the way for all who show it to people.
+
+        Raises:
+            InvalidChatBackend: there is no such alias, or its class or options are wrong.
+            BackendMisconfigured: its limits are wrong.
+        """
+        backend, limits = self[alias], self.limits(alias)
+        return guarded(backend.stream(request), limits)
+
+    def limits(self, alias: str) -> Limits:
+        """Return ``settings.CHAT_LIMITS`` with what the alias's own ``LIMITS`` say instead.
+
+        Raises:
+            BackendMisconfigured: a name or a value is wrong.
+        """
+        entry = self._settings.get(alias)
+        own = entry.get("LIMITS", {}) if isinstance(entry, Mapping) else {}
+        try:
+            return Limits(**{**getattr(settings, "CHAT_LIMITS", {}), **own})
+        except (TypeError, ValueError) as error:
+            raise BackendMisconfigured(f"The limits of {alias!r} cannot be used: {error}") from error
 
     def reset(self) -> None:
         """Forget all instances, so that the next use reads the settings anew."""

@@ -33,10 +33,13 @@ STAGES: dict[str, str | Promise] = {
 }
 """Why there is no text yet. The page's scripts say these too: showStage in chat/static/chat/answer.js."""
 
+_LATER = _("Try again in a moment.")
+_KEPT = _("What came so far is kept.")
 _FAILURES: dict[str, tuple[str | Promise, str | Promise]] = {
-    "backend_unavailable": (_("The model cannot be reached."), _("Try again in a moment.")),
-    "backend_timeout": (_("The model did not answer in time."), _("Try again in a moment.")),
-    "stream_interrupted": (_("The connection to the model broke off."), _("What came so far is kept.")),
+    "backend_unavailable": (_("The model cannot be reached."), _LATER),
+    "backend_timeout": (_("The model did not answer in time."), _LATER),
+    "answer_timeout": (_("The model took too long to finish this answer."), _KEPT),
+    "stream_interrupted": (_("The connection to the model broke off."), _KEPT),
     "backend_full": (_("Too many are waiting for this model."), _("Try again in a few minutes.")),
     "rate_limited": (_("The model has too many requests."), _("Wait a little and try again.")),
     "backend_misconfigured": (_("This assistant is not set up rightly."), _("Tell your administrator.")),
@@ -58,10 +61,19 @@ _FAILURES: dict[str, tuple[str | Promise, str | Promise]] = {
         _("Choose another assistant."),
     ),
 }
+_WITHOUT_RETRY = {
+    "backend_misconfigured",
+    "authentication_failed",
+    "model_not_found",
+    "context_length_exceeded",
+    "request_rejected",
+    "backend_missing",
+}
+"""Failures that the same question meets again until somebody changes something."""
 _OTHER_FAILURE = (_("Something went wrong on our side."), _("It has been noted. Try again."))
 
 _ENDINGS: dict[str, Notice] = {
-    "interrupted": Notice("bad", _("The answer was interrupted."), _("What came so far is kept.")),
+    "interrupted": Notice("bad", _("The answer was interrupted."), _KEPT),
     "length": Notice("info", _("The answer reached its greatest length and stops here.")),
     "content_filter": Notice("info", _("The model's server withheld the rest of this answer.")),
 }
@@ -76,10 +88,19 @@ def stage_for(generation: Generation) -> str | Promise:
     return STAGES.get(generation.stage, STAGES["waiting"])
 
 
+def _failure(code: str, *, has_text: bool) -> Notice:
+    if has_text and code == "backend_unavailable":
+        code = "stream_interrupted"  # it was reached, or there would be no text
+    text, hint = _FAILURES.get(code, _OTHER_FAILURE)
+    if hint == _KEPT and not has_text:
+        hint = _LATER
+    return Notice("bad", text, hint, can_retry=code not in _WITHOUT_RETRY)
+
+
 def notice_for(generation: Generation) -> Notice | None:
     """Return what to say below the answer; None where it speaks for itself."""
     if generation.status == Status.FAILED:
-        return Notice("bad", *_FAILURES.get(generation.error_code, _OTHER_FAILURE))
+        return _failure(generation.error_code, has_text=generation.first_delta_at is not None)
     if generation.status == Status.CANCELLED:
         return Notice("info", _("You cancelled this answer."))
     if generation.status == Status.INCOMPLETE:

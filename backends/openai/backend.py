@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import ipaddress
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -35,8 +35,8 @@ class OpenAIBackend(BaseChatBackend):
         api_key: may stay empty where the server asks for none.
         base_url: everything before ``/chat/completions``.
         organization: sent as ``OpenAI-Organization``.
-        timeout: seconds to the first text, retries included, and from one text to the next. Bytes that carry no text
-            (comments, empty deltas, reasoning) do not count.
+        timeout: seconds until the server begins to answer, retries included. From there the site's limits count
+            (``backends.guard.Limits``).
         connect_timeout: seconds for one connection to open.
         max_retries: how often a request is sent again that failed before its answer began.
         extra_body: fields added to every request, such as ``{"reasoning_effort": "low"}``; they win over ours.
@@ -87,25 +87,27 @@ class OpenAIBackend(BaseChatBackend):
         ``RequestRejected``, because we offer none; another reason, or none, is a ``StreamInterrupted``.
         """
         connection = await self._connect()
-        now = asyncio.get_running_loop().time
-        deadline = now() + self.timeout
+        deadline = asyncio.get_running_loop().time() + self.timeout
         response = await connection.open_stream("/chat/completions", self._body(request), deadline)
         answer = Answer()
         # Leaving by whichever door closes the connection, which is how the server learns that nobody listens.
         async with aclosing(response), aclosing(response.aiter_raw()) as chunks:
             while not (answer.finish_reason or answer.is_over):
-                for delta in answer.feed(await connection.read(chunks, deadline)):
+                for delta in answer.feed(await connection.read(chunks)):
                     yield delta
-                    deadline = now() + self.timeout
-            # The verdict stands whatever comes now: only the usage and the connection can get lost.
-            with suppress(ChatBackendError):
-                deadline = now() + USAGE_GRACE
-                while not answer.is_over:
-                    list(answer.feed(await connection.read(chunks, deadline)))
-                while await connection.read(chunks, now() + DRAIN_GRACE):
-                    pass
+            await self._read_rest(connection, chunks, answer)
         for event in answer.end():
             yield event
+
+    async def _read_rest(self, connection: Connection, chunks: AsyncIterator[bytes], answer: Answer) -> None:
+        """Read the usage, and the body to its end: the verdict stands, whatever comes now."""
+        with suppress(ChatBackendError, TimeoutError):
+            async with asyncio.timeout(USAGE_GRACE):
+                while not answer.is_over:
+                    list(answer.feed(await connection.read(chunks)))
+            async with asyncio.timeout(DRAIN_GRACE):
+                while await connection.read(chunks):
+                    pass
 
     async def list_models(self) -> Sequence[str]:
         """Return what ``GET /models`` lists, in the server's order."""

@@ -29,7 +29,7 @@ MAX_BODY_BYTES = 4 << 20
 """For bodies that are read whole: errors and the list of models."""
 
 MAX_PAUSE = 4.0
-"""Seconds that we wait before a retry. Whoever asks for more is not asked again: the user shall hear it at once."""
+"""Seconds that we wait before a retry, about. Who asks for more is not asked again: the user shall hear it at once."""
 
 
 class Connection:
@@ -50,7 +50,7 @@ class Connection:
             follow_redirects=False,  # a 307 would post the whole conversation again, wherever it points
             trust_env=False,  # settings own backends: no proxies and no .netrc from the environment
             verify=_tls(),
-            timeout=httpx2.Timeout(None, connect=connect_timeout),  # the rest has deadlines that count text
+            timeout=httpx2.Timeout(None, connect=connect_timeout),  # the rest is held to deadlines and limits
             limits=httpx2.Limits(max_connections=1000, max_keepalive_connections=100, keepalive_expiry=30),
             event_hooks={"response": [_bound_body]},
         )
@@ -103,18 +103,14 @@ class Connection:
             # Not chained: a JSONDecodeError carries the body.
             raise BackendUnavailable("The backend answered with something else than JSON.") from None
 
-    async def read(self, chunks: AsyncIterator[bytes], deadline: float) -> bytes:
+    async def read(self, chunks: AsyncIterator[bytes]) -> bytes:
         """Return the next bytes of a body as they come; ``b""`` at its end.
 
         Raises:
-            BackendTimeout: nothing came until the loop's time was ``deadline``.
             StreamInterrupted: the connection was lost.
         """
         try:
-            async with asyncio.timeout_at(deadline):
-                return await anext(chunks, b"")
-        except TimeoutError as error:
-            raise too_slow() from error
+            return await anext(chunks, b"")
         except (httpx2.RequestError, aiohttp.ClientError, OSError, RuntimeError) as error:
             # RuntimeError is what aiohttp and httpx2 raise where aclose() took the connection away.
             message = "The connection to the backend was lost in the middle of its answer."
@@ -182,6 +178,11 @@ async def _bound_body(response: httpx2.Response) -> None:
 def _translate(error: Exception) -> ChatBackendError:
     if isinstance(error, openai.APIStatusError):
         return from_status(error.status_code, error.body, _retry_after(error.response.headers))
+    if _is_distrusted(error):
+        return BackendUnavailable(
+            "The backend's certificate is not trusted.",
+            hint="Check the host in base_url; whoever answers there may not be the one that was meant.",
+        )
     if isinstance(error, openai.APITimeoutError) and any(isinstance(each, TimeoutError) for each in _causes(error)):
         return BackendTimeout(
             "The backend could not be reached in time.",
@@ -202,10 +203,13 @@ def _pause(error: Exception, failure: ChatBackendError, attempt: int) -> float |
         or is_exhausted(error.status_code, error.body)
     ):
         return None
+    asked = failure.retry_after
+    if not failure.retryable or _is_distrusted(error) or (asked or 0) > MAX_PAUSE:
+        return None
     # Some of it by chance, so that what failed together does not come back together.
-    backoff = min(0.5 * 2**attempt, MAX_PAUSE) * random.uniform(0.5, 1)  # noqa: S311
-    pause = backoff if failure.retry_after is None else failure.retry_after
-    return pause if failure.retryable and pause <= MAX_PAUSE else None
+    if asked is not None:
+        return asked * random.uniform(1, 1.25)  # noqa: S311
+    return min(0.5 * 2.0**attempt, MAX_PAUSE) * random.uniform(0.5, 1)  # noqa: S311
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
@@ -219,6 +223,10 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
         except (ValueError, OverflowError):
             return None
     return max(seconds, 0.0) if math.isfinite(seconds) else None
+
+
+def _is_distrusted(error: Exception) -> bool:
+    return any(isinstance(each, ssl.SSLCertVerificationError) for each in _causes(error))
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -90,8 +90,8 @@ def is_exhausted(status: int, error: object) -> bool:
 
 def too_slow() -> BackendTimeout:
     return BackendTimeout(
-        "The backend sent no text in time.",
-        hint="If this model thinks for long or has to load first, raise the timeout option of this backend.",
+        "The backend did not begin to answer in time.",
+        hint="If its server has a queue or has to load the model first, raise the timeout option of this backend.",
     )
 
 

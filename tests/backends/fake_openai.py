@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import ssl
 import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -29,10 +30,13 @@ class FakeOpenAI:
     received: list[Received] = field(default_factory=list)
     """What came in, oldest first."""
     connections: int = 0
+    open: int = 0
+    """Connections that neither side has closed."""
+    tls: ssl.SSLContext | None = None
 
     @property
     def base_url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/v1"
+        return f"http{'s' if self.tls else ''}://127.0.0.1:{self.port}/v1"
 
     def __enter__(self) -> FakeOpenAI:
         listening = threading.Event()
@@ -56,7 +60,7 @@ class FakeOpenAI:
         def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             tasks.add(asyncio.ensure_future(self._serve_connection(reader, writer)))
 
-        server = await asyncio.start_server(accept, "127.0.0.1", self.port)
+        server = await asyncio.start_server(accept, "127.0.0.1", self.port, ssl=self.tls)
         self.port = server.sockets[0].getsockname()[1]
         if listening:
             listening.set()
@@ -68,12 +72,14 @@ class FakeOpenAI:
 
     async def _serve_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self.open += 1
         try:
             with suppress(ConnectionError, asyncio.IncompleteReadError):  # the client is gone, as it may
                 ahead: bytes | None = b""
                 while ahead is not None:
                     ahead = await self._serve_request(ahead, reader, writer)
         finally:
+            self.open -= 1
             writer.transport.abort()
 
     async def _serve_request(
@@ -89,7 +95,7 @@ class FakeOpenAI:
         watching = asyncio.ensure_future(reader.read(1))  # a client that waits says nothing, so this is its goodbye
         try:
             await asyncio.wait((answering, watching), return_when=asyncio.FIRST_COMPLETED)
-            if not answering.done():
+            if not answering.done() or isinstance(answering.exception(), ConnectionError):
                 request.hung_up.set()
         finally:
             answering.cancel()

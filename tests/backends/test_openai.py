@@ -16,6 +16,7 @@ import pytest
 
 from backends.base import ChatMessage, ChatRequest, Finish, StreamEvent, TextDelta, Usage
 from backends.exceptions import (
+    AnswerTimeout,
     AuthenticationFailed,
     BackendMisconfigured,
     BackendRateLimited,
@@ -27,6 +28,7 @@ from backends.exceptions import (
     RequestRejected,
     StreamInterrupted,
 )
+from backends.guard import Limits, guarded
 from backends.openai import OpenAIBackend
 from backends.testing import ChatBackendConformance
 from tests.backends.fake_openai import FakeOpenAI
@@ -62,11 +64,11 @@ async def collect(backend: OpenAIBackend, request: ChatRequest | str) -> list[St
         await backend.aclose()
 
 
-async def fail(backend: OpenAIBackend, prompt: str) -> tuple[str, ChatBackendError]:
-    """Return the text that came before the error, and the error."""
+async def fail(backend: OpenAIBackend, prompt: str, **limits: float) -> tuple[str, ChatBackendError]:
+    """Return the text that came before the error, and the error; the guard holds the clocks, as on the site."""
     text = ""
     try:
-        async with aclosing(backend.stream(ask(prompt))) as stream:
+        async with aclosing(guarded(backend.stream(ask(prompt)), Limits(**limits))) as stream:
             async for event in stream:
                 assert isinstance(event, TextDelta), f"{prompt} finished with {event}"
                 text += event.text
@@ -295,8 +297,8 @@ class TestRefusals:
     @pytest.mark.parametrize("script", [name for name in SCRIPTS if name.startswith("echo_")])
     async def test_secrets_stay_inside(self, server: FakeOpenAI, caplog: pytest.LogCaptureFixture, script: str) -> None:
         caplog.set_level(logging.INFO)
-        # aiohttp 3.14 says nothing about a chunk header that is none (echo_bad_framing): our own clock ends it.
-        _, error = await fail(make_backend(server, timeout=0.5), f"{script} {SECRET}")
+        # aiohttp 3.14 says nothing about a chunk header that is none (echo_bad_framing): the guard's clock ends it.
+        _, error = await fail(make_backend(server), f"{script} {SECRET}", first_text_seconds=1)
         told = "".join([*traceback.format_exception(error), caplog.text, error.hint, *map(repr, chain(error))])
         assert SECRET in server.received[0].prompt
         assert (KEY in told, SECRET in told) == (False, False)
@@ -347,33 +349,27 @@ class TestRetries:
 
 class TestTime:
     @pytest.mark.parametrize(
-        ("script", "text"), [("stall", ""), ("stall_after_headers", ""), ("stall_between", "half"), ("drip", "")]
+        ("script", "text", "expected"),
+        [
+            ("stall_after_headers", "", BackendTimeout),
+            ("stall_between", "half", AnswerTimeout),
+            ("drip", "", BackendTimeout),
+        ],
     )
-    async def test_a_silent_server_is_left(self, server: FakeOpenAI, script: str, text: str) -> None:
+    async def test_a_silent_server_is_left(
+        self, server: FakeOpenAI, script: str, text: str, expected: type[Exception]
+    ) -> None:
         started = time.monotonic()
-        came, error = await fail(make_backend(server, timeout=0.3), script)
-        assert type(error) is BackendTimeout
-        assert came == text
+        came, error = await fail(make_backend(server), script, first_text_seconds=0.3, idle_seconds=0.3)
+        assert (type(error), came) == (expected, text)
         assert time.monotonic() - started < 1.5
         assert await hung_up(server)
 
-    async def test_a_slow_reader_is_no_slow_server(self, server: FakeOpenAI) -> None:
-        backend = make_backend(server, timeout=0.2)
-        async with aclosing(backend.stream(ask("hold"))) as stream:
-            assert await anext(stream) == TextDelta("first ")
-            await asyncio.sleep(0.4)
-            server.release()
-            assert [event async for event in stream] == [TextDelta("last"), Finish("stop")]
-        await backend.aclose()
-
-    async def test_the_clock_starts_anew_with_each_text(self, server: FakeOpenAI) -> None:
-        backend = make_backend(server, timeout=0.3)
-        async with aclosing(backend.stream(ask("endless"))) as stream:
-            started = time.monotonic()
-            async for _ in stream:
-                if time.monotonic() - started > 0.6:
-                    break
-        await backend.aclose()
+    async def test_a_server_that_does_not_begin_is_left(self, server: FakeOpenAI) -> None:
+        _, error = await fail(make_backend(server, timeout=0.3), "stall")
+        assert type(error) is BackendTimeout
+        assert "timeout option" in error.hint
+        assert await hung_up(server)
 
     async def test_closing_hangs_up(self, server: FakeOpenAI) -> None:
         backend = make_backend(server)
