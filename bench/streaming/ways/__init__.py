@@ -1,0 +1,1 @@
+"""The servers that are compared, and the upstream that some of them ask."""
