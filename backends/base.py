@@ -26,8 +26,9 @@ class ChatMessage:
 class ChatRequest:
     """All that a backend needs to write one answer.
 
-    ``messages`` runs from the oldest to the newest; the last one is the user's, a leading ``system`` message is
-    optional. ``None`` and empty values leave the choice to the backend.
+    ``messages`` runs from the oldest to the newest; a leading ``system`` message is optional. The last one is the
+    user's, or the beginning of the answer: then the backend writes what follows it, and does not repeat it. ``None``
+    and empty values leave the choice to the backend.
     """
 
     messages: tuple[ChatMessage, ...]

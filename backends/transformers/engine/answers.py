@@ -52,7 +52,12 @@ class Answer:
         self._model = model
         self._input_tokens = len(self.tokens)
         self._most_tokens = min(self._input_tokens + request.max_output_tokens, model.context)
-        self._text = AnswerText(model.tokenizer.backend, (*prompt.stops, *request.stop), strip_start=prompt.strip_start)
+        self._text = AnswerText(
+            model.tokenizer.backend,
+            (*prompt.stops, *request.stop),
+            strip_start=prompt.strip_start,
+            begun=prompt.begun,
+        )
         self._confidence = 1.0
         self._confidence_tokens = request.confidence_tokens
         self._held = ""

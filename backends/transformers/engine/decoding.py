@@ -22,11 +22,11 @@ class Detokenizer:
     replacement character would tell a reader nothing.
     """
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
+    def __init__(self, tokenizer: Tokenizer, begun: Sequence[int] = ()) -> None:
         self._tokenizer = tokenizer
-        self._stream = DecodeStream(skip_special_tokens=True)
         self._held: list[int] = []
-        self._context: list[int] = []  # the last token that was shown: some decoders treat a first token differently
+        self._context = list(begun[-1:])  # the last token that was shown: some decoders treat a first token differently
+        self._stream = DecodeStream(ids=self._context, skip_special_tokens=True)
 
     def push(self, token: int) -> str:
         """Return the text that this token completes; often empty."""
@@ -55,8 +55,10 @@ class Detokenizer:
 class AnswerText:
     """The visible text of one answer: detokenised, ended before stop strings, its leading space left out if asked."""
 
-    def __init__(self, tokenizer: Tokenizer, stops: Sequence[str], *, strip_start: bool) -> None:
-        self._detokenizer = Detokenizer(tokenizer)
+    def __init__(
+        self, tokenizer: Tokenizer, stops: Sequence[str], *, strip_start: bool, begun: Sequence[int] = ()
+    ) -> None:
+        self._detokenizer = Detokenizer(tokenizer, begun)
         self._filter = StopFilter(stops)
         self._strip_start = strip_start
 

@@ -61,6 +61,8 @@ class Prompt:
     stops: tuple[str, ...] = ()
     strip_start: bool = False
     """Whether the answer begins with a space that belongs to the format."""
+    begun: tuple[int, ...] = ()
+    """The tokens at the end of the prompt that are the answer's own beginning."""
 
 
 def build_prompt(tokenizer: DialogueTokenizer, messages: Messages, *, context: int, max_output_tokens: int) -> Prompt:
@@ -68,18 +70,23 @@ def build_prompt(tokenizer: DialogueTokenizer, messages: Messages, *, context: i
 
     ``context`` is what the model can read and write together, in tokens. Whole oldest messages are left out until the
     rest fits beside min(max_output_tokens, a quarter of the context); the newest message is never cut, and a leading
-    system message stays if it fits beside that one.
+    system message stays if it fits beside that one. An answer at the end of the messages is the beginning of the one
+    that is asked for, and is never cut either.
 
     Raises:
-        ContextLengthExceeded: the newest message alone is too long.
+        ContextLengthExceeded: the newest message alone is too long, or together with the answer's beginning.
         BackendMisconfigured: the model's chat template cannot be used.
     """
-    room = context - min(max_output_tokens, context // 4)
+    begun: list[int] = []
+    if messages[-1].role == "assistant":
+        *messages, beginning = messages
+        begun = tokenizer.encode_text(beginning.content if tokenizer.has_template else f" {beginning.content}")
+    room = context - min(max_output_tokens, context // 4) - len(begun)
     if tokenizer.has_template:
-        return Prompt(_fit(lambda part: _encode_with_template(tokenizer, part), messages, room, context))
-    return Prompt(
-        _fit(lambda part: _encode_plain(tokenizer, part), messages, room, context), PLAIN_STOPS, strip_start=True
-    )
+        ids = _fit(lambda part: _encode_with_template(tokenizer, part), messages, room, context)
+        return Prompt(ids + begun, begun=tuple(begun))
+    ids = _fit(lambda part: _encode_plain(tokenizer, part), messages, room, context)
+    return Prompt(ids + begun, PLAIN_STOPS, strip_start=not begun, begun=tuple(begun))
 
 
 def _fit(encode: Callable[[Messages], list[int]], messages: Messages, room: int, context: int) -> list[int]:

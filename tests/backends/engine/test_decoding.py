@@ -44,6 +44,13 @@ def test_any_tokens_give_whole_characters_with_little_delay(tokenizer, ids):
         piece.encode()
 
 
+def test_an_answer_that_is_continued_goes_on_in_the_middle(tokenizer):
+    ids = tokenizer.encode("Once upon a time there was").ids
+    text = AnswerText(tokenizer, (), strip_start=False, begun=ids[:3])
+    rest = "".join(text.push(id_) for id_ in ids[3:]) + text.finish()
+    assert tokenizer.decode(ids[:3]) + rest == "Once upon a time there was"
+
+
 def test_bytes_that_never_become_valid_do_not_silence_it(tokenizer):
     broken = tokenizer.encode("é").ids[:1] * 30
     pieces = decode(tokenizer, [*broken, *tokenizer.encode("still here").ids])

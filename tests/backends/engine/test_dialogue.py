@@ -85,6 +85,24 @@ def test_it_writes_the_plain_format_without_a_template():
     assert (prompt.stops, prompt.strip_start) == (PLAIN_STOPS, True)
 
 
+@pytest.mark.parametrize(
+    ("template", "expected"),
+    [(True, "[user]Hi<|end|>[assistant]Hel<|end|>lo"), (False, "User: Hi\nAssistant: Hel<|end|>lo")],
+)
+def test_an_answer_at_the_end_is_the_beginning_of_the_one_to_write(template, expected):
+    prompt = build((user("Hi"), assistant("Hel<|end|>lo")), CharacterTokenizer(template=template))
+    assert "".join(map(chr, prompt.token_ids)).replace("\0", SPECIAL) == expected
+    assert "".join(map(chr, prompt.begun)).strip() == "Hel<|end|>lo"
+    assert not prompt.strip_start
+
+
+def test_the_beginning_of_an_answer_is_never_cut():
+    begun = build((user("old" * 9), assistant("x"), user("Hi"), assistant("y" * 60)), context=100)
+    assert decode(begun) == "[user]Hi<|end|>[assistant]" + "y" * 60
+    with pytest.raises(ContextLengthExceeded):
+        build((user("Hi"), assistant("y" * 80)), context=100)
+
+
 def test_it_leaves_out_empty_answers():
     prompt = build((user("Hi"), assistant(""), user("Anybody?")), CharacterTokenizer(template=False))
     assert decode(prompt) == "User: Hi\nUser: Anybody?\nAssistant:"

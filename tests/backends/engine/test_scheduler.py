@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from backends import ChatMessage
 from backends.transformers.engine import pace
 from backends.transformers.engine.steps import Steps
 from tests.backends.engine.conftest import Bench, ask, generate, load
@@ -24,6 +25,14 @@ def test_greedy_equals_generate(model, content, penalty):
     _, tokens = Bench(model).write(request)
     assert tokens == generate(model, request, repetition_penalty=penalty)
     assert len(set(tokens)) > 2
+
+
+def test_an_answer_is_continued_where_it_was_cut(model):
+    request = ask("Tell me more")
+    cut = replace(request, messages=(*request.messages, ChatMessage("assistant", "Once upon a time")))
+    _, tokens = Bench(model).write(cut)
+    assert tokens == generate(model, cut)
+    assert tokens != generate(model, request)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
