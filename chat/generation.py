@@ -1,40 +1,25 @@
-"""The life of an answer: started, run, cancelled, ended.
+"""The life of an answer as rows: started, continued, cancelled, ended.
 
-Each verb says what holds afterwards. Every change of status is a conditional update, and every text is committed
-before it is published: what a reader saw is stored, whatever dies next.
+Each verb says what holds afterwards. Every change of status is a conditional update: of two that happen at the same
+moment, one wins. ``chat.writing`` lets a backend write the answer in between.
 """
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import Callable
-from contextlib import aclosing, suppress
-from dataclasses import asdict, dataclass
-from typing import Any, get_args
+from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
-from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import F, Value
-from django.db.models.functions import Concat
 from django.utils import timezone
-from django.utils.crypto import salted_hmac
 
-from backends import ChatMessage, ChatRequest, Finish, Stage, StageName, TextDelta, chat_backends
-from backends.exceptions import ChatBackendError, StreamInterrupted
-from chat import events, history
+from backends import Stage
+from chat import events, pieces
 from chat.models import Assistant, Conversation, Generation, Message, Role, Status, User
-from chat.storable import storable
-
-logger = logging.getLogger(__name__)
 
 TITLE_LENGTH = 60
-STAGE_INTERVAL = 1.0
-"""Seconds between two places in a queue that are stored and told for one answer; each stage itself is told at once."""
-PROGRESS_INTERVAL = 0.25
-"""Seconds between two reports of how far loading is, which are told but not stored."""
 
 
 class ConversationBusyError(Exception):
@@ -49,8 +34,16 @@ class TooManyUnfinishedError(Exception):
     """This person has as many unfinished answers as anybody may have."""
 
 
+class SiteBusyError(TooManyUnfinishedError):
+    """The site has as many unfinished answers as it may have."""
+
+
 class LostGenerationError(Exception):
     """The row is no longer ours: cancelled, reaped or deleted meanwhile."""
+
+
+class NotContinuableError(Exception):
+    """The answer was not cut, has no text to go on from, or is not the newest of the shown branch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +103,54 @@ def regenerate(message: Message, assistant: Assistant) -> Generation:
     return generation
 
 
+def continue_generation(message: Message) -> Generation:
+    """Queue an answer that was cut again: the backend goes on where its text ends.
+
+    Status and text are those of one answer all along, so that readers need no rule of their own for it; tokens and cost
+    of the parts add up.
+
+    Raises:
+        ConversationBusyError: the answer is being written, continued by somebody else a moment ago, for instance.
+        NotContinuableError: it was not cut, has no text, or is not the newest message of the shown branch.
+        TooManyUnfinishedError: so many of the owner's answers are unfinished that there may be no more.
+    """
+    conversation = message.conversation
+    generation = message.generation
+    if generation.is_running:
+        raise ConversationBusyError
+    if not is_continuable(message) or conversation.leaf_id != message.pk:
+        raise NotContinuableError
+    _check_room(conversation.owner_id)
+    fresh: dict[str, Any] = {
+        "status": Status.QUEUED,
+        "queued_at": timezone.now(),
+        "started_at": None,
+        "finished_at": None,
+        "heartbeat_at": None,
+        "worker": "",
+        "stage": "",
+        "finish_reason": "",
+        "error_code": "",
+        "error_detail": "",
+    }
+    if Generation.objects.filter(pk=message.pk, status=generation.status).update(**fresh) != 1:
+        raise ConversationBusyError
+    data = {"message": message.pk, "status": Status.QUEUED}
+    events.publish(events.conversation_channel(conversation.pk), "message.continued", data)
+    publish_conversation(conversation, running=True)
+    message.generation.refresh_from_db()
+    return message.generation
+
+
+def is_continuable(message: Message) -> bool:
+    """Tell whether the message is an answer that was cut in its middle."""
+    generation: Generation | None = getattr(message, "generation", None)
+    if generation is None or not message.content:
+        return False
+    cut = generation.status == Status.INCOMPLETE and generation.finish_reason != "content_filter"
+    return cut or generation.status in {Status.CANCELLED, Status.FAILED}
+
+
 def cancel_generation(generation: Generation) -> bool:
     """End the answer with what is stored of it; False if it was over already.
 
@@ -120,281 +161,37 @@ def cancel_generation(generation: Generation) -> bool:
 
 def delete_conversation(conversation: Conversation) -> None:
     """Delete the conversation and all that belongs to it, and tell the owner's open pages."""
+    # Whoever writes here stops first: what is written into a conversation that goes would outlive it.
+    for generation in Generation.objects.unfinished().filter(message__conversation=conversation):
+        end_generation(generation, Status.CANCELLED)
     pk = conversation.pk
     conversation.delete()
     events.publish(events.user_channel(conversation.owner_id), "conversation.deleted", {"conversation": str(pk)})
 
 
-async def run_generation(generation: Generation) -> None:
-    """Let the backend write the claimed answer to its end; it is over afterwards, one way or another."""
-    draft = Draft(generation)
-    try:
-        finish = await _stream_into(draft, generation)
-        await draft.close()
-        await sync_to_async(_finish)(generation, finish)
-    except LostGenerationError:
-        logger.info("Generation %s was ended by somebody else", generation.pk)
-    except ChatBackendError as error:
-        logger.warning("Generation %s: backend %s: %s", generation.pk, generation.backend, error)
-        await _fail_with_text(draft, generation, error)
-    except asyncio.CancelledError:
-        # The process stops, or a user cancelled: then the row has its last status already.
-        with suppress(LostGenerationError):
-            await draft.close()
-        await sync_to_async(end_generation)(generation, Status.INCOMPLETE, finish_reason="interrupted")
-        raise
-    except Exception as error:
-        # A plugin may raise anything; its answer fails, nobody else's.
-        logger.exception("Generation %s failed", generation.pk)
-        await _fail_with_text(draft, generation, error)
-
-
-class Draft:
-    """An answer while it is written: pieces come in, and are committed and published at most every 50 ms.
-
-    The first piece goes out at once. A piece is published only after the transaction that stored it. So it is with the
-    stages before the first piece, of which only the newest counts.
-    """
-
-    def __init__(self, generation: Generation) -> None:
-        self._generation = generation
-        self._pending: list[str] = []
-        self._half = ""
-        self._length = 0
-        self._has_text = False
-        self._stage: Stage | None = None
-        """The newest one."""
-        self._told = Stage("queued")
-        """The one that readers and row know of; at first it is the one that needs no telling."""
-        self._more = asyncio.Event()
-        self._hurry = asyncio.Event()
-        """What came last shall not wait for the pause between two writes to be over."""
-        self._is_closing = False
-        self._writer: asyncio.Task[None] | None = None
-
-    def append(self, text: str) -> None:
-        """Take a piece of text.
-
-        Raises:
-            LostGenerationError: the answer was ended by somebody else; stop the backend.
-        """
-        self._see_to_writer()
-        text, self._half = _without_half_pair(self._half + text)
-        if not text:
-            return
-        if not self._has_text:
-            self._has_text, self._stage = True, None
-            self._hurry.set()
-        self._pending.append(storable(text))
-        self._more.set()
-
-    def show(self, stage: Stage) -> None:
-        """Take why there is no text yet; of no interest once there is some.
-
-        Raises:
-            LostGenerationError: the answer was ended by somebody else; stop the backend.
-        """
-        self._see_to_writer()
-        if self._has_text:
-            return
-        self._stage = _sound(stage)
-        if self._stage.name != self._told.name:
-            self._hurry.set()
-        self._more.set()
-
-    async def close(self) -> None:
-        """Store and publish what is left. Does nothing more when called again.
-
-        Raises:
-            LostGenerationError: the answer was ended by somebody else.
-        """
-        if self._half:
-            self._half = ""
-            self.append("\ufffd")
-        self._is_closing = True
-        self._hurry.set()
-        self._more.set()
-        if self._writer is not None:
-            # Cancelling us must not cancel a write that is under way.
-            await asyncio.shield(self._writer)
-
-    def _see_to_writer(self) -> None:
-        if self._writer is None:
-            self._writer = asyncio.create_task(self._write_all())
-            self._writer.add_done_callback(_hear)
-        elif self._writer.done():
-            self._writer.result()
-
-    async def _write_all(self) -> None:
-        while True:
-            await self._more.wait()
-            self._more.clear()
-            self._hurry.clear()
-            interval: float = settings.CHAT_FLUSH_INTERVAL
-            if text := "".join(self._pending):
-                self._pending.clear()
-                await sync_to_async(_store)(self._generation, self._length, text)
-                self._length += len(text)
-            elif self._stage and self._stage != self._told:
-                interval = await self._tell(self._stage)
-            if self._is_closing and not self._pending:
-                return
-            await self._pause(interval)
-
-    async def _tell(self, stage: Stage) -> float:
-        """Store and publish the stage; return for how many seconds the next one like it can wait."""
-        before, self._told = self._told, stage
-        if (stage.name, stage.position) == (before.name, before.position):
-            publish_stage(self._generation, stage)
-            return PROGRESS_INTERVAL
-        await sync_to_async(_store_stage)(self._generation, stage)
-        return PROGRESS_INTERVAL if stage.name == "loading" else STAGE_INTERVAL
-
-    async def _pause(self, interval: float) -> None:
-        """Let what comes meanwhile share the next write, unless it is in a hurry."""
-        if not self._is_closing:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(interval):
-                    await self._hurry.wait()
-
-
-def _sound(stage: Stage) -> Stage:
-    """Return the stage as the contract has it; a plugin that counts wrongly loses no more than its number."""
-    name: StageName = stage.name if stage.name in get_args(StageName) else "queued"
-    position = stage.position if name == "queued" and 0 < (stage.position or 0) < 1_000_000 else None
-    known = name == "loading" and stage.progress is not None and 0 <= stage.progress <= 1
-    return Stage(name, position, round(stage.progress or 0, 2) if known else None)
-
-
-def _hear(writer: asyncio.Task[None]) -> None:
-    """Take note of how the writer ended: who waits for it may be cancelled first, and asyncio would complain."""
-    if not writer.cancelled():
-        writer.exception()
-
-
-def _without_half_pair(text: str) -> tuple[str, str]:
-    """Join the surrogate pairs of the text; return it without a first half at its end, and that half.
-
-    Backends promise whole characters; one that cuts an emoji in two must not cost more than that emoji.
-    """
-    half = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
-    whole = text[: len(text) - len(half)]
-    return whole.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass"), half
-
-
-async def _stream_into(draft: Draft, generation: Generation) -> Finish:
-    """Hand every delta to the draft until the backend says why it ended.
-
-    Raises:
-        StreamInterrupted: it ended without saying so.
-    """
-    request = await sync_to_async(build_request)(generation)
-    async with aclosing(chat_backends[generation.backend].stream(request)) as stream:
-        async for event in stream:
-            match event:
-                case TextDelta(text):
-                    draft.append(text)
-                case Stage():
-                    draft.show(event)
-                case Finish():
-                    return event
-                case _:
-                    pass  # a kind of event that this version does not show
-    raise StreamInterrupted("The stream ended without a finish reason.")
-
-
-def build_request(generation: Generation) -> ChatRequest:
-    """Return what the backend is asked: the branch that leads to the answer, and the assistant's parameters.
-
-    Answers without text (failed, cancelled at once) are left out: a model that reads an empty turn writes another.
-    """
-    message = generation.message
-    past = history.path(message.conversation, message.parent_id, settings.CHAT_HISTORY_MESSAGES)
-    parameters = dict(generation.parameters)
-    system = parameters.pop("system_prompt", "")
-    turns = [ChatMessage("system", system)] if system else []
-    turns += [
-        ChatMessage("user" if turn.role == Role.USER else "assistant", turn.content) for turn in past if turn.content
-    ]
-    parameters["stop"] = tuple(parameters.get("stop", ()))
-    user = _opaque_name(message.conversation.owner_id)
-    return ChatRequest(messages=tuple(turns), model=generation.model, user=user, **parameters)
-
-
-def _opaque_name(owner_id: int) -> str:
-    """Return a name that is always the same for a person and leads back to nobody without the site's secret key."""
-    return salted_hmac("chat.generation.user", str(owner_id), algorithm="sha256").hexdigest()[:16]
-
-
-def _store(generation: Generation, offset: int, text: str) -> None:
-    """Append the text to the message and tell the readers.
-
-    Raises:
-        LostGenerationError: the generation is no longer run by this worker.
-    """
-    now = timezone.now()
-    with transaction.atomic():
-        ours = Generation.objects.run_by(generation.worker).filter(pk=generation.pk)
-        if ours.update(heartbeat_at=now, **({"first_delta_at": now} if offset == 0 else {})) != 1:
-            raise LostGenerationError(generation.pk)
-        Message.objects.filter(pk=generation.pk).update(content=Concat(F("content"), Value(text)))
-    channel = events.conversation_channel(generation.message.conversation_id)
-    events.publish(channel, "message.delta", {"message": generation.pk, "offset": offset, "text": text})
-
-
-def _store_stage(generation: Generation, stage: Stage) -> None:
-    """Store why there is no text yet, for a page that is loaded now, and tell the readers.
-
-    Raises:
-        LostGenerationError: the generation is no longer run by this worker.
-    """
-    ours = Generation.objects.run_by(generation.worker).filter(pk=generation.pk)
-    if ours.update(stage=stage.name, stage_position=stage.position, heartbeat_at=timezone.now()) != 1:
-        raise LostGenerationError(generation.pk)
-    publish_stage(generation, stage)
-
-
-def publish_stage(generation: Generation, stage: Stage) -> None:
+def stage_event(generation: Generation, stage: Stage) -> events.Message:
+    """Return what readers hear of why there is no text yet."""
     data = {
         "message": generation.pk,
         "stage": stage.name,
         "position": stage.position,
         "progress": stage.progress,
     }
-    events.publish(events.conversation_channel(generation.message.conversation_id), "generation.stage", data)
-
-
-async def _fail_with_text(draft: Draft, generation: Generation, error: Exception) -> None:
-    with suppress(LostGenerationError):
-        await draft.close()
-        await sync_to_async(_fail)(generation, error)
-
-
-def _finish(generation: Generation, finish: Finish) -> None:
-    complete = finish.reason == "stop"
-    values: dict[str, Any] = {"finish_reason": finish.reason}
-    if finish.usage:
-        values |= asdict(finish.usage)
-        if generation.assistant:
-            values["cost"] = generation.assistant.cost(finish.usage.input_tokens, finish.usage.output_tokens)
-    end_generation(generation, Status.COMPLETED if complete else Status.INCOMPLETE, **values)
-
-
-def _fail(generation: Generation, error: Exception) -> None:
-    if isinstance(error, ChatBackendError):
-        detail = " ".join(filter(None, [str(error), error.hint]))
-        end_generation(generation, Status.FAILED, error_code=error.code, error_detail=detail)
-    else:
-        end_generation(generation, Status.FAILED, error_code="internal_error", error_detail=type(error).__name__)
+    return events.Message(events.conversation_channel(generation.message.conversation_id), "generation.stage", data)
 
 
 def end_generation(generation: Generation, status: Status, *, unless_renewed: bool = False, **values: Any) -> bool:
-    """Give the generation its last status and tell the readers; False if it had one already."""
+    """Give the generation its last status, put its text in one piece and tell the readers.
+
+    False if it had a last status already, or with ``unless_renewed`` if its worker gave a sign of life meanwhile.
+    """
     unfinished = Generation.objects.unfinished().filter(pk=generation.pk)
     if unless_renewed:
         unfinished = unfinished.filter(heartbeat_at=generation.heartbeat_at)
-    if unfinished.update(status=status, finished_at=timezone.now(), **values) != 1:
-        return False
+    with transaction.atomic():
+        if unfinished.update(status=status, finished_at=timezone.now(), **values) != 1:
+            return False
+        pieces.fold([generation.pk])
     message = Message.objects.select_related("conversation", "generation").get(pk=generation.pk)
     _publish_finished(message)
     return True
@@ -460,10 +257,7 @@ def _store_question(conversation: Conversation, question: Question) -> Generatio
 
 
 def _queue(answer: Message, assistant: Assistant) -> Generation:
-    unfinished = Generation.objects.unfinished().filter(message__conversation__owner=answer.conversation.owner_id)
-    # Two requests at the same moment may both be let in; the bound is against hundreds.
-    if unfinished.count() >= settings.CHAT_MAX_UNFINISHED_PER_USER:
-        raise TooManyUnfinishedError
+    _check_room(answer.conversation.owner_id)
     parameters: dict[str, Any] = {"system_prompt": assistant.system_prompt, "stop": assistant.stop}
     for name in ("temperature", "top_p", "max_output_tokens", "seed"):
         parameters[name] = getattr(assistant, name)
@@ -475,6 +269,20 @@ def _queue(answer: Message, assistant: Assistant) -> Generation:
         model=assistant.model,
         parameters={name: value for name, value in parameters.items() if value not in (None, "", [])},
     )
+
+
+def _check_room(owner_id: int) -> None:
+    """Refuse one more answer where there are too many; two requests at the same moment may both be let in.
+
+    Raises:
+        TooManyUnfinishedError: of this person.
+        SiteBusyError: of everybody.
+    """
+    unfinished = Generation.objects.unfinished()
+    if unfinished.filter(message__conversation__owner=owner_id).count() >= settings.CHAT_MAX_UNFINISHED_PER_USER:
+        raise TooManyUnfinishedError
+    if unfinished.count() >= settings.CHAT_MAX_UNFINISHED:
+        raise SiteBusyError
 
 
 def _show(conversation: Conversation, answer: Message, assistant: Assistant) -> None:

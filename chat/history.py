@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
+from chat import pieces
 from chat.models import Conversation, Message
 
 _WINDOW = 100
@@ -29,12 +30,16 @@ def path(conversation: Conversation, newest: int | None, limit: int) -> list[Ste
 
 
 def branch(conversation: Conversation, newest: int | None, limit: int) -> list[Message]:
-    """Return the same path as messages with their generations and assistants."""
+    """Return the same path as messages with their generations and assistants, unfinished ones with all their text."""
     steps = path(conversation, newest, limit)
+    # Before the content: a piece that is folded in between is then in both, as its offset tells, and never in neither.
+    unfolded = pieces.texts([step.pk for step in steps])
     found = Message.objects.select_related("generation__assistant").in_bulk([step.pk for step in steps])
     messages = [found[step.pk] for step in steps if step.pk in found]
     for message in messages:
         message.conversation = conversation
+        offset, text = unfolded.get(message.pk, (0, ""))
+        message.content += text[len(message.content) - offset :]
     return messages
 
 

@@ -230,3 +230,19 @@ class Generation(models.Model):
         if self.started_at and self.finished_at:
             return (self.finished_at - self.started_at).total_seconds()
         return None
+
+
+class DraftPiece(models.Model):
+    """Text of an answer that is being written, since ``Message.content`` was written last; see ``chat.pieces``."""
+
+    message = models.ForeignKey(Message, models.CASCADE, related_name="pieces", db_constraint=False)
+    """Without a constraint in the database: whoever deletes the message does not wait for who writes it."""
+    offset = models.PositiveIntegerField()
+    """Length of the text before this piece, in code points."""
+    text = models.TextField()
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.message_id}+{self.offset}"

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from backends import chat_backends
 from chat import history
+from chat.generation import is_continuable
 from chat.markdown import render
 from chat.models import Conversation, Generation, Message, Role, User
 from chat.wording import Notice, notice_for, stage_for
@@ -34,6 +35,8 @@ class Turn:
     """The id of the sibling before it."""
     next: int | None
     notice: Notice | None
+    can_continue: bool
+    """Whether it was cut and is the last one: it can go on where it stopped."""
     stage: str | Promise
     """Why there is no text yet; empty where there is, or the answer is over."""
 
@@ -62,10 +65,10 @@ class Turn:
 def turns(conversation: Conversation, messages: list[Message]) -> list[Turn]:
     """Return the messages as turns; one query more, however many there are."""
     families = history.siblings(conversation, messages)
-    return [_turn(message, families[message.pk]) for message in messages]
+    return [_turn(conversation, message, families[message.pk]) for message in messages]
 
 
-def _turn(message: Message, family: list[int]) -> Turn:
+def _turn(conversation: Conversation, message: Message, family: list[int]) -> Turn:
     generation: Generation | None = getattr(message, "generation", None)
     place = family.index(message.pk)
     return Turn(
@@ -77,6 +80,7 @@ def _turn(message: Message, family: list[int]) -> Turn:
         previous=family[place - 1] if place > 0 else None,
         next=family[place + 1] if place + 1 < len(family) else None,
         notice=notice_for(generation) if generation else None,
+        can_continue=message.pk == conversation.leaf_id and is_continuable(message),
         stage=stage_for(generation) if generation and generation.is_running and not message.content else "",
     )
 

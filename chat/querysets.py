@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import Case, Count, F, Q, QuerySet, When, Window
 from django.db.models.functions import RowNumber
-from django.utils import timezone
 
 if TYPE_CHECKING:
     from chat.models import Assistant, Conversation, Generation, Message, User  # noqa: F401 - named in strings
@@ -58,7 +56,3 @@ class GenerationQuerySet(QuerySet["Generation"]):
     def run_by(self, worker: str) -> GenerationQuerySet:
         """Return what the process of this name is writing."""
         return self.running().filter(worker=worker)
-
-    def stale(self, age: timedelta) -> GenerationQuerySet:
-        """Return the answers whose process has given no sign of life for this long."""
-        return self.running().filter(heartbeat_at__lt=timezone.now() - age)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection
-from datetime import timedelta
+from datetime import datetime
 
 from django.utils import timezone
 
 from backends import Stage
-from chat.generation import end_generation, publish_stage
+from chat import events
+from chat.generation import end_generation, stage_event
 from chat.models import Generation, Status
 
 SHOWN_QUEUE = 500
@@ -27,7 +29,7 @@ def claim(worker: str, room: int) -> list[Generation]:
         if Generation.objects.queued().filter(pk=generation.pk).update(**mine) != 1:
             continue  # another worker got there first
         if generation.stage_position is not None:
-            publish_stage(generation, Stage("queued"))
+            events.publish_all([stage_event(generation, Stage("queued"))])
         for name, value in mine.items():
             setattr(generation, name, value)
         claimed.append(generation)
@@ -47,8 +49,7 @@ def show_queue() -> None:
             moved.append(generation)
     # One that a worker claims meanwhile is queued no longer, and keeps what the worker wrote.
     Generation.objects.queued().bulk_update(moved, ["stage", "stage_position"], batch_size=100)
-    for generation in moved:
-        publish_stage(generation, Stage("queued", generation.stage_position))
+    events.publish_all(stage_event(generation, Stage("queued", generation.stage_position)) for generation in moved)
 
 
 def renew(worker: str, running: Collection[int]) -> set[int]:
@@ -58,11 +59,28 @@ def renew(worker: str, running: Collection[int]) -> set[int]:
     return set(ours.values_list("pk", flat=True))
 
 
-def reap_stale(age: timedelta) -> int:
-    """Mark the answers whose process died as interrupted, their text kept; return how many there were."""
-    stale = Generation.objects.stale(age).select_related("message__conversation")
-    ended = (
-        end_generation(generation, Status.INCOMPLETE, unless_renewed=True, finish_reason="interrupted")
-        for generation in stale
-    )
-    return sum(ended)
+class DeathWatch:
+    """Finds the answers whose worker died: they give no sign of life for a while, by the clock of who looks.
+
+    What time it is for the worker does not matter, only that its signs change: clocks differ, and are set.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[int, tuple[datetime | None, float]] = {}
+        """The newest sign of each answer, and when we saw it first."""
+
+    def reap(self, age: float) -> int:
+        """Mark the answers without a new sign for ``age`` seconds as interrupted; return how many there were."""
+        now = time.monotonic()
+        signs = dict(Generation.objects.running().values_list("pk", "heartbeat_at"))
+        self._seen = {
+            pk: self._seen[pk] if pk in self._seen and self._seen[pk][0] == sign else (sign, now)
+            for pk, sign in signs.items()
+        }
+        silent = [pk for pk, (_, since) in self._seen.items() if now - since >= age]
+        dead = Generation.objects.running().filter(pk__in=silent).select_related("message__conversation")
+        return sum(
+            end_generation(generation, Status.INCOMPLETE, unless_renewed=True, finish_reason="interrupted")
+            for generation in dead
+            if generation.heartbeat_at == signs[generation.pk]
+        )

@@ -12,16 +12,16 @@ import os
 import socket
 import threading
 import uuid
-from datetime import timedelta
 from functools import partial
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections
+from django.db import Error, close_old_connections, connections
 
-from chat import events
-from chat.generation import run_generation
-from chat.queue import claim, reap_stale, renew, show_queue
+from chat import events, pieces
+from chat.drafts import Drafts
+from chat.queue import DeathWatch, claim, renew, show_queue
+from chat.writing import run_generation
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +40,7 @@ class Runner:
         self._stopping = False
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._renewed_at = 0.0
+        self._watch = DeathWatch()
         self.name = ""
         """Host, process id and a nonce; the ``worker`` of the generations that it runs."""
 
@@ -80,18 +81,21 @@ class Runner:
     async def _main(self, started: threading.Event) -> None:
         self._loop = asyncio.get_running_loop()
         self._awake = asyncio.Event()
+        self._drafts = Drafts()
         started.set()
         while not self._stopping:
             try:
                 await self._take_work()
                 await self._look_after()
-            except DatabaseError:
+            except Error:
                 # Busy or away: the rows are still there at the next look.
                 logger.exception("The database cannot be asked")
             self._awake.clear()
             if not self._stopping:
                 await self._wait()
         await self._drain()
+        # This thread's, which nobody else can close.
+        await sync_to_async(connections.close_all)()
 
     async def _wait(self) -> None:
         assert self._awake is not None
@@ -106,7 +110,7 @@ class Runner:
         if room <= 0:
             return
         for generation in await sync_to_async(claim)(self.name, room):
-            task = asyncio.create_task(run_generation(generation), name=f"generation-{generation.pk}")
+            task = asyncio.create_task(run_generation(generation, self._drafts), name=f"generation-{generation.pk}")
             self._tasks[generation.pk] = task
             task.add_done_callback(partial(self._forget, generation.pk))
 
@@ -133,11 +137,13 @@ class Runner:
     def _look_at_rows(self, running: set[int]) -> set[int]:
         close_old_connections()
         ours = renew(self.name, running) if running else set()
-        if reaped := reap_stale(timedelta(seconds=3 * settings.CHAT_HEARTBEAT_INTERVAL)):
+        if reaped := self._watch.reap(3 * settings.CHAT_HEARTBEAT_INTERVAL):
             logger.warning("%s answers of a process that died were marked as interrupted", reaped)
+            pieces.delete_orphans()
         if len(running) >= settings.CHAT_MAX_RUNNING:
             show_queue()  # with room to spare, nobody waits for longer than a blink
         events.end_revoked_streams()
+        events.forget_unwatched()
         return ours
 
     async def _drain(self) -> None:

@@ -20,6 +20,7 @@ urlpatterns = [
     path("c/<uuid:pk>/messages/", views.messages, name="messages"),
     path("c/<uuid:pk>/messages/<int:message>/", views.turn, name="turn"),
     path("c/<uuid:pk>/messages/<int:message>/regenerate/", views.regenerate_answer, name="regenerate"),
+    path("c/<uuid:pk>/messages/<int:message>/continue/", views.continue_answer, name="continue"),
     path("c/<uuid:pk>/messages/<int:message>/cancel/", views.cancel, name="cancel"),
     path("c/<uuid:pk>/messages/<int:message>/show/", views.show, name="show"),
 ]

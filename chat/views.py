@@ -36,8 +36,11 @@ from chat.forms import OwnerForm, QuestionForm, TitleForm
 from chat.generation import (
     ConversationBusyError,
     KeyReusedError,
+    NotContinuableError,
+    SiteBusyError,
     TooManyUnfinishedError,
     cancel_generation,
+    continue_generation,
     delete_conversation,
     publish_conversation,
     regenerate,
@@ -50,6 +53,8 @@ from chat.runner import runner
 _BUSY = gettext_lazy("An answer is still being written here. Wait for it, or cancel it.")
 
 _TOO_MANY = gettext_lazy("Many of your answers are still being written. Wait for one of them, or cancel one.")
+
+_SITE_BUSY = gettext_lazy("The site is very busy. Your message is kept here: send it again in a moment.")
 
 _STATUSES = {"busy": 409, "too_many": 429}
 """HTTP statuses by the code of what is wrong with a form; 422 for everything else."""
@@ -190,11 +195,15 @@ def _send(request: HttpRequest, conversation: Conversation | None) -> HttpRespon
             return _answer_with_turns(request, generation, 2)
         except ConversationBusyError:
             form.add_error(None, ValidationError(_BUSY, code="busy"))
-        except TooManyUnfinishedError:
-            form.add_error(None, ValidationError(_TOO_MANY, code="too_many"))
+        except TooManyUnfinishedError as error:
+            form.add_error(None, ValidationError(_too_many(error), code="too_many"))
         except KeyReusedError:
             form.add_error(None, _("This message was changed after it had been sent. Reload the page."))
     return _answer_with_errors(request, conversation, form)
+
+
+def _too_many(error: TooManyUnfinishedError) -> str:
+    return str(_SITE_BUSY if isinstance(error, SiteBusyError) else _TOO_MANY)
 
 
 @_pages_and_forms
@@ -260,8 +269,23 @@ def regenerate_answer(request: HttpRequest, pk: uuid.UUID, message: int) -> Http
         return _answer_with_turns(request, regenerate(answer, assistant), 1)
     except ConversationBusyError:
         return _refuse(request, answer, _BUSY, 409)
-    except TooManyUnfinishedError:
-        return _refuse(request, answer, _TOO_MANY, 429)
+    except TooManyUnfinishedError as error:
+        return _refuse(request, answer, _too_many(error), 429)
+
+
+@require_POST
+@login_required
+def continue_answer(request: HttpRequest, pk: uuid.UUID, message: int) -> HttpResponse:
+    """Let an answer that was cut go on where it stopped."""
+    answer = _get_answer_for_user(request, pk, message)
+    try:
+        return _answer_with_turns(request, continue_generation(answer), 1)
+    except ConversationBusyError:
+        return _refuse(request, answer, _BUSY, 409)
+    except NotContinuableError:
+        return _refuse(request, answer, _("There is nothing to continue here. Reload the page."), 409)
+    except TooManyUnfinishedError as error:
+        return _refuse(request, answer, _too_many(error), 429)
 
 
 def _assistant_for(request: HttpRequest, answer: Message) -> Assistant | None:
@@ -346,7 +370,7 @@ async def conversation_events(request: HttpRequest, pk: uuid.UUID) -> HttpRespon
     user = await _auser(request)
     if user is None or not await Conversation.objects.owned_by(user).filter(pk=pk).aexists():
         raise Http404
-    return events.event_response(request, user, [events.user_channel(user.pk), events.conversation_channel(pk)])
+    return await events.event_response(request, user, [events.user_channel(user.pk), events.conversation_channel(pk)])
 
 
 @require_GET
@@ -355,7 +379,7 @@ async def user_events(request: HttpRequest) -> HttpResponseBase:
     user = await _auser(request)
     if user is None:
         raise Http404
-    return events.event_response(request, user, [events.user_channel(user.pk)])
+    return await events.event_response(request, user, [events.user_channel(user.pk)])
 
 
 async def _auser(request: HttpRequest) -> User | None:

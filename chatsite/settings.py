@@ -37,6 +37,10 @@ def _stored_secret_key() -> str:
     return key
 
 
+def _number(value: str) -> float:
+    return int(value) if value.isdecimal() else float(value)
+
+
 SECRET_KEY: str = env.str("SECRET_KEY", "") or _stored_secret_key()
 DEBUG: bool = env.bool("DEBUG", False)
 ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]"])
@@ -260,6 +264,8 @@ CHAT_ENGINE_START: bool = env.bool("CHAT_ENGINE_START", True)
 CHAT_ENGINE_MAX_MODELS: int = env.int("CHAT_ENGINE_MAX_MODELS", 3)
 """Models that the service keeps loaded at once; one more makes the one that was idle longest go."""
 
+CHAT_LIMITS: dict[str, float] = env.dict("CHAT_LIMITS", {}, subcast_values=_number)
+"""How long an answer may take and be, where that differs from ``backends.guard.Limits``; LIMITS of an alias win."""
 CHAT_MAX_MESSAGE_LENGTH: int = env.int("CHAT_MAX_MESSAGE_LENGTH", 100_000)
 """Characters that one message of a user may have."""
 CHAT_HISTORY_MESSAGES: int = env.int("CHAT_HISTORY_MESSAGES", 200)
@@ -274,8 +280,13 @@ CHAT_MAX_RUNNING: int = env.int("CHAT_MAX_RUNNING", 100)
 """Answers that one process writes at once; more wait in the queue."""
 CHAT_MAX_UNFINISHED_PER_USER: int = env.int("CHAT_MAX_UNFINISHED_PER_USER", 20)
 """Answers of one person that wait or are being written at once; one more is refused."""
+CHAT_MAX_UNFINISHED: int = env.int("CHAT_MAX_UNFINISHED", 2_000)
+"""Answers of all people together that wait or are being written at once; one more is refused."""
 CHAT_SHUTDOWN_GRACE: float = env.float("CHAT_SHUTDOWN_GRACE", 5.0)
 """Seconds that running answers are given to end when the process is asked to stop."""
+
+REDIS_URL: str = env.str("REDIS_URL", "")
+"""Where the processes of a site tell each other what the pages are to hear; one process alone needs none."""
 
 EVENTSTREAM_STORAGE_CLASS = "chat.events.RingStorage"
 EVENTSTREAM_CHANNELMANAGER_CLASS = "chat.events.ChannelManager"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 from django.test import Client
@@ -82,13 +82,15 @@ def conversation(ask: Callable[[Assistant, str], Generation], echo: Assistant) -
 def published(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, dict]]:
     """Collect what is published, as ``mail.outbox`` does for mails, and still publish it."""
     outbox: list[tuple[str, str, dict]] = []
-    publish = events.publish
+    publish_all = events.publish_all
 
-    def collect(channel: str, event: str, data: dict) -> None:
-        outbox.append((channel, event, data))
-        publish(channel, event, data)
+    def collect(messages: Iterable[events.Message]) -> None:
+        messages = list(messages)
+        outbox.extend(messages)
+        publish_all(messages)
 
-    monkeypatch.setattr(events, "publish", collect)
+    monkeypatch.setattr(events, "publish_all", collect)
+    monkeypatch.setattr(events, "publish", lambda *message: collect([events.Message(*message)]))
     return outbox
 
 

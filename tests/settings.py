@@ -8,7 +8,16 @@ from pathlib import Path
 
 # A developer's own .env and database have no say in a test.
 os.environ["VAR_DIR"] = tempfile.mkdtemp(prefix="chatsite-tests-")
-for _name in ("DATABASE_URL", "OPENAI_API_KEY", "OPENAI_BASE_URL", "HTTPS", "DEBUG", "ALLOWED_HOSTS", "LANGUAGE_CODE"):
+for _name in (
+    "DATABASE_URL",
+    "OPENAI_API_KEY",
+    "OPENAI_BASE_URL",
+    "HTTPS",
+    "DEBUG",
+    "ALLOWED_HOSTS",
+    "LANGUAGE_CODE",
+    "REDIS_URL",
+):
     os.environ.pop(_name, None)
 for _name in ("CHAT_ENGINE_ADDRESS", "CHAT_ENGINE_TOKEN", "CHAT_ENGINE_START", "CHAT_ENGINE_MAX_MODELS"):
     os.environ.pop(_name, None)

@@ -27,6 +27,7 @@ TABLE = {
     "chat:messages": "owner",
     "chat:turn": "owner",
     "chat:regenerate": "owner",
+    "chat:continue": "owner",
     "chat:cancel": "owner",
     "chat:show": "owner",
     "account_login": "public",

@@ -8,8 +8,8 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.urls import reverse
 
-from chat.generation import run_generation
 from chat.models import Assistant, Conversation, Generation, Status, User
+from chat.writing import run_generation
 from tests.fakes import claim_one
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("no_runner")]

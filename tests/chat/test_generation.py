@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
-from datetime import timedelta
 
 import pytest
 from django.db import transaction
-from django.utils import timezone
 
-from chat import history
+from chat import history, pieces
 from chat.generation import (
     ConversationBusyError,
     KeyReusedError,
     Question,
-    build_request,
     cancel_generation,
     regenerate,
-    run_generation,
     start_conversation,
     start_generation,
 )
-from chat.models import Conversation, Generation, Message, Status
-from chat.queue import reap_stale
+from chat.models import Conversation, DraftPiece, Generation, Message, Status
+from chat.queue import DeathWatch
+from chat.writing import build_request, run_generation
 from tests.fakes import ScriptedBackend, claim_one
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -75,15 +73,18 @@ def test_text_is_stored_before_it_is_published(ask, echo, published, monkeypatch
     stored_when_published = []
     from chat import events
 
-    collect = events.publish
+    collect = events.publish_all
 
-    def check(channel, event, data):
-        if event == "message.delta":
-            stored = Message.objects.get(pk=data["message"]).content
-            stored_when_published.append(stored.endswith(data["text"]))
-        collect(channel, event, data)
+    def check(messages):
+        messages = list(messages)
+        for _, event, data in messages:
+            if event == "message.delta":
+                conversation = Conversation.objects.get()
+                stored = history.branch(conversation, data["message"], 1)[0].content
+                stored_when_published.append(stored.endswith(data["text"]))
+        collect(messages)
 
-    monkeypatch.setattr(events, "publish", check)
+    monkeypatch.setattr(events, "publish_all", check)
     ask(echo, "a b c")
     run_next()
     assert stored_when_published
@@ -185,7 +186,7 @@ def test_cancel_in_another_process_closes_the_backend(ask, scripted):
 
     async def cancel_soon():
         task = asyncio.create_task(run_generation(claimed))
-        while not await Message.objects.filter(pk=claimed.pk).exclude(content="").aexists():
+        while not await DraftPiece.objects.filter(message=claimed.pk).aexists():
             await asyncio.sleep(0.01)
         await asyncio.to_thread(cancel_generation, claimed)
         await asyncio.wait_for(task, 5)
@@ -203,7 +204,7 @@ def test_cancel_in_another_process_closes_the_backend(ask, scripted):
         ("fail", "backend_unavailable", ""),
         ("break", "backend_unavailable", "The beginning"),
         ("silent", "stream_interrupted", "no finish"),
-        ("crash", "internal_error", "The beginning"),
+        ("crash", "backend_error", "The beginning"),
     ],
 )
 def test_failure_keeps_the_text_and_says_why(ask, scripted, word, code, text):
@@ -232,7 +233,7 @@ def test_characters_cut_in_two_are_joined_and_unstorable_ones_replaced(ask, scri
 
 
 def test_stages_are_published(ask, scripted, published, monkeypatch):
-    monkeypatch.setattr("chat.generation.STAGE_INTERVAL", 0.01)
+    monkeypatch.setattr("chat.drafts.STAGE_INTERVAL", 0.01)
     ask(scripted, "stages")
     run_next()
     pk = Generation.objects.get().pk
@@ -252,7 +253,7 @@ def test_interrupted_when_the_process_stops(ask, scripted):
 
     async def stop_soon():
         task = asyncio.create_task(run_generation(claimed))
-        while not await Message.objects.filter(pk=claimed.pk).exclude(content="").aexists():
+        while not await DraftPiece.objects.filter(message=claimed.pk).aexists():
             await asyncio.sleep(0.01)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -268,12 +269,17 @@ def test_stale_answers_are_reaped_with_their_text(ask, echo, published):
     ask(echo, "Hello")
     claimed = claim_one("a-worker-that-died")
     Message.objects.filter(pk=claimed.pk).update(content="The begin")
-    assert reap_stale(timedelta(seconds=5)) == 0
-    Generation.objects.update(heartbeat_at=timezone.now() - timedelta(seconds=6))
-    assert reap_stale(timedelta(seconds=5)) == 1
+    pieces.append([(claimed.pk, 9, "ning")])
+    watch = DeathWatch()
+    assert watch.reap(0.2) == 0
+    time.sleep(0.1)
+    assert watch.reap(0.2) == 0
+    time.sleep(0.15)
+    assert watch.reap(0.2) == 1
     reaped = Generation.objects.get()
     assert (reaped.status, reaped.finish_reason) == (Status.INCOMPLETE, "interrupted")
-    assert reaped.message.content == "The begin"
+    assert reaped.message.content == "The beginning"
+    assert not DraftPiece.objects.exists()
     assert published[-2][1] == "message.finished"
 
 

@@ -7,27 +7,25 @@ import random
 import uuid
 from collections import Counter
 from collections.abc import Callable
-from datetime import timedelta
 
 import pytest
 from django.urls import reverse
-from django.utils import timezone
 
 from backends import Stage, chat_backends
+from chat import pieces
+from chat.drafts import Draft, Drafts
 from chat.generation import (
-    Draft,
     LostGenerationError,
     Question,
     TooManyUnfinishedError,
-    build_request,
     cancel_generation,
     regenerate,
-    run_generation,
     start_conversation,
 )
 from chat.models import Assistant, Conversation, Generation, Message, Status, User
 from chat.queue import claim, show_queue
 from chat.runner import Runner
+from chat.writing import build_request, run_generation
 from tests.backends.fake_openai import FakeOpenAI
 from tests.fakes import ScriptedBackend, claim_one
 from tests.patience import until
@@ -176,7 +174,7 @@ class TestStages:
     def draft(self, alice, ask_as) -> Draft:
         ask_as(alice)
         self.generation = claim_one("worker")
-        return Draft(self.generation)
+        return Drafts().open(self.generation)
 
     async def until_told(self, published, count: int) -> None:
         async with asyncio.timeout(5):
@@ -199,10 +197,10 @@ class TestStages:
         await draft.close()
         assert stages(published) == [(pk, "queued", 3), (pk, "loading", None)]
         assert [data["progress"] for _, event, data in published if event == "generation.stage"] == [None, 0.25]
-        assert (await Message.objects.aget(pk=pk)).content == "Hello"
+        assert await asyncio.to_thread(pieces.texts, [pk]) == {pk: (0, "Hello")}
 
     async def test_places_are_stored_now_and_then_and_the_newest_is_not_lost(self, draft, published, monkeypatch):
-        monkeypatch.setattr("chat.generation.STAGE_INTERVAL", 0.2)
+        monkeypatch.setattr("chat.drafts.STAGE_INTERVAL", 0.2)
         draft.show(Stage("queued", 9))
         await self.until_told(published, 1)
         for position in (8, 7, 6, 5):
@@ -214,7 +212,7 @@ class TestStages:
         await draft.close()
 
     async def test_text_does_not_wait_for_a_stage(self, draft, published, monkeypatch):
-        monkeypatch.setattr("chat.generation.STAGE_INTERVAL", 60)
+        monkeypatch.setattr("chat.drafts.STAGE_INTERVAL", 60)
         draft.show(Stage("queued", 1))
         await self.until_told(published, 1)
         draft.append("Hello")
@@ -232,17 +230,17 @@ class TestStages:
         await draft.close()
 
     async def test_closing_does_not_wait_for_a_stage(self, draft, published, monkeypatch):
-        monkeypatch.setattr("chat.generation.STAGE_INTERVAL", 60)
+        monkeypatch.setattr("chat.drafts.STAGE_INTERVAL", 60)
         draft.show(Stage("queued", 1))
         await self.until_told(published, 1)
         async with asyncio.timeout(5):
             await draft.close()
 
     async def test_progress_is_told_and_not_stored(self, draft, published, monkeypatch, django_assert_num_queries):
-        monkeypatch.setattr("chat.generation.PROGRESS_INTERVAL", 0.01)
+        monkeypatch.setattr("chat.drafts.PROGRESS_INTERVAL", 0.01)
         draft.show(Stage("loading", progress=0.1))
         await self.until_told(published, 1)
-        monkeypatch.setattr("chat.generation._store_stage", None)
+        monkeypatch.setattr("chat.drafts._store_stage", None)
         for progress in (0.2, 0.2001, 0.3):
             draft.show(Stage("loading", progress=progress))
             await asyncio.sleep(0.05)
@@ -384,19 +382,3 @@ class TestUser:
         claimed = claim_one("worker")
         asyncio.run(run_generation(claimed))
         assert ScriptedBackend.requests[-1].user == build_request(claimed).user
-
-
-def test_an_answer_that_waits_stays_alive(alice, ask_as):
-    """Each stage that is stored is a sign of life, too."""
-    ask_as(alice)
-    claimed = claim_one("worker")
-    Generation.objects.update(heartbeat_at=timezone.now() - timedelta(minutes=1))
-
-    async def show():
-        draft = Draft(claimed)
-        draft.show(Stage("reading"))
-        await asyncio.sleep(0.05)
-        await draft.close()
-
-    asyncio.run(show())
-    assert Generation.objects.get().heartbeat_at > timezone.now() - timedelta(seconds=30)

@@ -8,8 +8,9 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from chat import pieces
 from chat.generation import cancel_generation
-from chat.models import Generation, Message, Status
+from chat.models import DraftPiece, Generation, Message, Status
 from chat.runner import Runner
 from tests.fakes import ScriptedBackend
 from tests.patience import until
@@ -44,8 +45,9 @@ def test_it_finds_what_another_process_queued(runner, ask, echo):
 
 def test_it_runs_several_at_once(runner, ask, scripted):
     generations = [ask(scripted, "forever") for _ in range(5)]
+    pks = [generation.pk for generation in generations]
     runner.wake()
-    until(lambda: Message.objects.filter(role="assistant").exclude(content="").count() == 5)
+    until(lambda: len(pieces.texts(pks)) == 5)
     for generation in generations:
         cancel_generation(generation)
         runner.cancel(generation.pk)
@@ -84,7 +86,7 @@ def test_an_answer_deleted_meanwhile_stops(runner, ask, scripted):
 def test_stop_interrupts_what_does_not_end(runner, ask, scripted):
     ask(scripted, "forever")
     runner.wake()
-    until(lambda: Message.objects.filter(role="assistant").exclude(content="").exists())
+    until(DraftPiece.objects.exists)
     runner.stop()
     stopped = Generation.objects.get()
     assert (stopped.status, stopped.finish_reason) == (Status.INCOMPLETE, "interrupted")

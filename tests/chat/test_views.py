@@ -8,8 +8,9 @@ import uuid
 import pytest
 from django.urls import reverse
 
-from chat.generation import cancel_generation, run_generation
+from chat.generation import cancel_generation
 from chat.models import Assistant, Conversation, Generation, Message, Status, User
+from chat.writing import run_generation
 from tests.fakes import claim_one
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("no_runner")]

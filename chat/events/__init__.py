@@ -1,0 +1,29 @@
+"""What the browser hears: the only package that knows django-eventstream.
+
+Events of a conversation go to the channel ``conversation-<uuid>``, those of a person's list to ``user-<pk>``; a page
+listens to both through one EventSource. docs/streaming.md describes events, offsets and the resume rule.
+"""
+
+from chat.events.channels import ChannelManager, conversation_channel, user_channel
+from chat.events.publishing import Message, current_event_id, forget_unwatched, publish, publish_all
+from chat.events.relay import relay
+from chat.events.ring import RING_EVENTS, RingStorage
+from chat.events.streams import end_all_streams, end_revoked_streams, event_response, open_stream_count
+
+__all__ = [
+    "RING_EVENTS",
+    "ChannelManager",
+    "Message",
+    "RingStorage",
+    "conversation_channel",
+    "current_event_id",
+    "end_all_streams",
+    "end_revoked_streams",
+    "event_response",
+    "forget_unwatched",
+    "open_stream_count",
+    "publish",
+    "publish_all",
+    "relay",
+    "user_channel",
+]

@@ -1,0 +1,54 @@
+"""Telling the open pages, of this process and of the others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable
+from typing import Any, NamedTuple
+
+from django.core.serializers.json import DjangoJSONEncoder
+from django_eventstream.utils import make_id
+
+from chat.events.delivery import Encoded, deliver, ring, watched_channels
+from chat.events.relay import relay
+
+
+class Message(NamedTuple):
+    """An event for a channel. What its data say is stored before it is published."""
+
+    channel: str
+    event: str
+    data: dict[str, Any]
+
+
+def publish(channel: str, event: str, data: dict[str, Any]) -> None:
+    """Tell every open page on the channel."""
+    publish_all([Message(channel, event, data)])
+
+
+def publish_all(messages: Iterable[Message]) -> None:
+    """Tell the open pages, in this order. Never fails: a page that misses something fetches the snapshot."""
+    encoded = [
+        Encoded(channel, event, json.dumps(data, cls=DjangoJSONEncoder))
+        for channel, event, data in messages
+        if relay.is_wanted or ring.knows(channel)
+    ]
+    for message in encoded:
+        deliver(message)
+    relay.send(encoded)
+
+
+def current_event_id(channels: Collection[str]) -> str:
+    """Return the place in the channels from which a page goes on.
+
+    Take it before reading the text from the database: what happens in between is then heard twice, which the offsets
+    sort out, and never missed.
+    """
+    relay.watch(channels)
+    return str(make_id({channel: ring.get_current_id(channel) for channel in channels}))
+
+
+def forget_unwatched() -> None:
+    """Forget the channels to which nobody has listened for a while, and hear of them no more."""
+    ring.forget_unwatched(watched_channels())
+    relay.unwatch_forgotten()

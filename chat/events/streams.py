@@ -1,0 +1,209 @@
+"""Open event streams: what goes over the wire, and when they end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Collection
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from django.contrib.sessions.models import Session
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.utils import timezone
+from django.utils.crypto import constant_time_compare
+from django_eventstream.storage import EventDoesNotExist
+from django_eventstream.utils import make_id, parse_last_event_id, sse_encode_error, sse_encode_event
+from django_eventstream.views import Listener, get_listener_manager
+
+from chat.events.delivery import ring
+from chat.events.relay import relay
+from chat.events.ring import RING_EVENTS, RingEvent
+from chat.models import User
+
+KEEP_ALIVE = 20.0
+"""Seconds of silence after which a stream says that it is still there."""
+OPENING = f"retry: 1000\n\n:{' ' * 2048}\n\nevent: stream-open\ndata:\n\n"
+"""The padding makes proxies and browsers that collect a first block hand it over."""
+
+
+@dataclass(eq=False, slots=True)
+class _OpenStream:
+    """An EventSource that is being served, and by what right."""
+
+    session_key: str
+    user_pk: int
+    session_hash: str
+    task: asyncio.Task[Any] | None = None
+    loop: asyncio.AbstractEventLoop | None = None
+    ended: Literal["", "forbidden", "shutdown"] = field(default="")
+
+
+_open_streams: set[_OpenStream] = set()
+
+
+def open_stream_count() -> int:
+    """Return how many streams this process serves."""
+    return len(_open_streams)
+
+
+async def event_response(request: HttpRequest, user: User, channels: Collection[str]) -> HttpResponseBase:
+    """Return the stream of what happens on these channels, which the user may read, from ``Last-Event-ID`` on.
+
+    The stream holds no thread and no database connection. It ends when ``end_revoked_streams`` finds that the session
+    or the user is gone.
+    """
+    last_event_id = request.headers.get("Last-Event-ID") or request.GET.get("lastEventId", "")
+    if last_event_id == "error":
+        # The id of our last word to a reader who may not read on; 204 tells an EventSource not to come back.
+        return HttpResponse(status=204)
+    await relay.awatch(channels)
+    opened = _OpenStream(request.session.session_key or "", user.pk, user.get_session_auth_hash())
+    frames = _frames(PageListener(user, channels), _last_ids(last_event_id, channels))
+    response = StreamingHttpResponse(_until_ended(frames, opened), content_type="text/event-stream")
+    response["Cache-Control"] = "no-store"
+    response["X-Accel-Buffering"] = "no"
+    return response
+
+
+def _last_ids(last_event_id: str, channels: Collection[str]) -> dict[str, int]:
+    """Return the last id that the reader has of each channel; the present one where the request named none.
+
+    What cannot be read becomes 0, which no channel ever gave out: the reader is told to fetch the snapshot.
+    """
+    if not last_event_id:
+        return {channel: ring.get_current_id(channel) for channel in channels}
+    try:
+        given = parse_last_event_id(last_event_id)
+    except ValueError:
+        given = {}
+    return {channel: int(given[channel]) if given.get(channel, "").isdecimal() else 0 for channel in channels}
+
+
+class PageListener(Listener):  # type: ignore[misc]
+    """A page that listens. What its queue holds only says which channels have news: the ring has the events."""
+
+    def __init__(self, user: User, channels: Collection[str]) -> None:
+        super().__init__()
+        self.user_id = user.pk
+        self.channels = set(channels)
+        self.channel_items: dict[str, list[RingEvent]] = {}
+        self.assign_loop()
+        self._is_waking = False
+        self._waiter: asyncio.Future[None] | None = None
+
+    def wake_threadsafe(self) -> None:
+        """Wake the page once, however many events come before it runs. The listener manager's lock is held."""
+        if not self._is_waking:
+            self._is_waking = True
+            self.loop.call_soon_threadsafe(self._wake)
+
+    async def news(self, timeout: float) -> set[str]:
+        """Return the channels that have news; none if there are none for so many seconds."""
+        deadline = self.loop.time() + timeout
+        while not self.channel_items and self.loop.time() < deadline:
+            self._waiter = self.loop.create_future()
+            timer = self.loop.call_at(deadline, self._wake)
+            try:
+                await self._waiter
+            finally:
+                timer.cancel()
+        with get_listener_manager().lock:
+            self._is_waking = False
+            channels, self.channel_items = set(self.channel_items), {}
+        return channels
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
+async def _frames(listener: PageListener, last_ids: dict[str, int]) -> AsyncGenerator[str]:
+    """Yield what happens after these ids as frames of the event stream."""
+    manager = get_listener_manager()
+    manager.add_listener(listener)
+    try:
+        yield OPENING + _read(last_ids, listener.channels)
+        while True:
+            channels = await listener.news(KEEP_ALIVE)
+            yield _read(last_ids, channels) if channels else "event: keep-alive\ndata:\n\n"
+    finally:
+        manager.remove_listener(listener)
+
+
+def _read(last_ids: dict[str, int], channels: Collection[str]) -> str:
+    """Return the events of these channels after the last ids, as frames, and move the ids on.
+
+    The last frame alone has an id: a reader whose connection breaks before it reads the frames again, and knows them.
+    """
+    frames, lost = [], []
+    for channel in channels:
+        try:
+            events = ring.get_events(channel, last_ids[channel], limit=RING_EVENTS)
+        except EventDoesNotExist as missing:
+            lost.append(channel)
+            last_ids[channel] = missing.current_id
+            continue
+        if events:
+            frames += [event.frame for event in events]
+            last_ids[channel] = events[-1].id
+    if lost:
+        reset: str = sse_encode_event("stream-reset", {"channels": lost}, json_encode=True)
+        frames.insert(0, reset[:-1])
+    # Without news there is nothing to say: what woke us was read before.
+    return "\n".join(frames) + f"id: {make_id(last_ids)}\n\n" if frames else ""
+
+
+async def _until_ended(chunks: AsyncGenerator[str], opened: _OpenStream) -> AsyncGenerator[str]:
+    opened.task = asyncio.current_task()
+    opened.loop = asyncio.get_running_loop()
+    _open_streams.add(opened)
+    try:
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                yield chunk
+    except asyncio.CancelledError:
+        if not opened.ended:
+            raise
+        if opened.task is not None:
+            opened.task.uncancel()
+        if opened.ended == "forbidden":
+            yield sse_encode_error("forbidden", "You are signed out.")
+    finally:
+        _open_streams.discard(opened)
+
+
+def _end(opened: _OpenStream, reason: Literal["forbidden", "shutdown"]) -> None:
+    opened.ended = reason
+    if opened.loop is not None and opened.task is not None and not opened.loop.is_closed():
+        opened.loop.call_soon_threadsafe(opened.task.cancel)
+
+
+def end_revoked_streams() -> None:
+    """End the streams of those who logged out, were deactivated or changed their password since.
+
+    Two queries however many streams are open; the runner calls it every few seconds.
+    """
+    watched = [opened for opened in tuple(_open_streams) if not opened.ended]
+    if not watched:
+        return
+    sessions = set(
+        Session.objects.filter(
+            session_key__in={opened.session_key for opened in watched}, expire_date__gt=timezone.now()
+        ).values_list("session_key", flat=True)
+    )
+    users = User.objects.filter(is_active=True).in_bulk({opened.user_pk for opened in watched})
+    for opened in watched:
+        user = users.get(opened.user_pk)
+        if (
+            opened.session_key not in sessions
+            or user is None
+            or not constant_time_compare(user.get_session_auth_hash(), opened.session_hash)
+        ):
+            _end(opened, "forbidden")
+
+
+def end_all_streams() -> None:
+    """End every stream, so that the process can stop; each browser comes back by itself."""
+    for opened in tuple(_open_streams):
+        _end(opened, "shutdown")

@@ -1,0 +1,142 @@
+"""One answer from the backend's first word to its verdict: what is asked, what is written down, how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import aclosing, suppress
+from itertools import chain, repeat
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, close_old_connections
+from django.db.models import F, Value
+from django.db.models.functions import Coalesce
+from django.utils.crypto import salted_hmac
+
+from backends import ChatMessage, ChatRequest, Finish, Stage, TextDelta, chat_backends
+from backends.exceptions import ChatBackendError, StreamInterrupted
+from chat import history
+from chat.drafts import RETRY_AFTER, Draft, Drafts
+from chat.generation import LostGenerationError, end_generation
+from chat.models import Generation, Role, Status
+
+logger = logging.getLogger(__name__)
+
+
+async def run_generation(generation: Generation, drafts: Drafts | None = None) -> None:
+    """Let the backend write the claimed answer to its end; it is over afterwards, one way or another.
+
+    With ``drafts``, its text is stored together with that of the worker's other answers.
+    """
+    draft = (drafts or Drafts()).open(generation)
+    try:
+        finish = await _stream_into(draft, generation)
+        await draft.close()
+        await _end(lambda: _finish(generation, finish))
+    except LostGenerationError:
+        logger.info("Generation %s was ended by somebody else", generation.pk)
+    except ChatBackendError as error:
+        logger.warning("Generation %s: backend %s: %s", generation.pk, generation.backend, error)
+        await _fail_with_text(draft, generation, error)
+    except asyncio.CancelledError:
+        # The process stops, or a user cancelled: then the row has its last status already.
+        with suppress(LostGenerationError):
+            await draft.close()
+        await _end(lambda: end_generation(generation, Status.INCOMPLETE, finish_reason="interrupted"))
+        raise
+    except Exception as error:
+        # A plugin may raise anything; its answer fails, nobody else's.
+        logger.exception("Generation %s failed", generation.pk)
+        await _fail_with_text(draft, generation, error)
+
+
+async def _stream_into(draft: Draft, generation: Generation) -> Finish:
+    """Hand every delta to the draft until the backend says why it ended.
+
+    Raises:
+        StreamInterrupted: it ended without saying so.
+    """
+    request = await sync_to_async(build_request)(generation)
+    async with aclosing(chat_backends.stream(generation.backend, request)) as stream:
+        async for event in stream:
+            match event:
+                case TextDelta(text):
+                    draft.append(text)
+                case Stage():
+                    draft.show(event)
+                case Finish():
+                    return event
+                case _:
+                    pass  # a kind of event that this version does not show
+    raise StreamInterrupted("The stream ended without a finish reason.")
+
+
+def build_request(generation: Generation) -> ChatRequest:
+    """Return what the backend is asked: the branch that leads to the answer, its beginning, and the parameters.
+
+    Answers without text (failed, cancelled at once) are left out: a model that reads an empty turn writes another.
+    """
+    message = generation.message
+    past = history.path(message.conversation, message.parent_id, settings.CHAT_HISTORY_MESSAGES)
+    parameters = dict(generation.parameters)
+    system = parameters.pop("system_prompt", "")
+    turns = [ChatMessage("system", system)] if system else []
+    turns += [
+        ChatMessage("user" if turn.role == Role.USER else "assistant", turn.content) for turn in past if turn.content
+    ]
+    if message.content:
+        turns.append(ChatMessage("assistant", message.content))
+    parameters["stop"] = tuple(parameters.get("stop", ()))
+    user = _opaque_name(message.conversation.owner_id)
+    return ChatRequest(messages=tuple(turns), model=generation.model, user=user, **parameters)
+
+
+def _opaque_name(owner_id: int) -> str:
+    """Return a name that is always the same for a person and leads back to nobody without the site's secret key."""
+    return salted_hmac("chat.generation.user", str(owner_id), algorithm="sha256").hexdigest()[:16]
+
+
+async def _fail_with_text(draft: Draft, generation: Generation, error: Exception) -> None:
+    with suppress(LostGenerationError):
+        await draft.close()
+        await _end(lambda: _fail(generation, error))
+
+
+async def _end(end: Callable[[], object]) -> None:
+    """Give an answer its last status, however long the database is away: nobody else would, while we live."""
+
+    def ask() -> None:
+        close_old_connections()
+        end()
+
+    for pause in chain(RETRY_AFTER, repeat(RETRY_AFTER[-1])):
+        try:
+            await sync_to_async(ask)()
+            break
+        except (OperationalError, InterfaceError) as error:
+            logger.warning("An answer cannot be ended yet: %s", error)
+            await asyncio.sleep(pause)
+
+
+def _finish(generation: Generation, finish: Finish) -> None:
+    values: dict[str, Any] = {"finish_reason": finish.reason}
+    if used := finish.usage:
+        # What an answer that was continued took before comes on top.
+        values |= {
+            "input_tokens": Coalesce(F("input_tokens"), Value(0)) + used.input_tokens,
+            "output_tokens": Coalesce(F("output_tokens"), Value(0)) + used.output_tokens,
+        }
+        if generation.assistant:
+            values["cost"] = F("cost") + generation.assistant.cost(used.input_tokens, used.output_tokens)
+    end_generation(generation, Status.COMPLETED if finish.reason == "stop" else Status.INCOMPLETE, **values)
+
+
+def _fail(generation: Generation, error: Exception) -> None:
+    if isinstance(error, ChatBackendError):
+        detail = " ".join(filter(None, [str(error), error.hint]))
+        end_generation(generation, Status.FAILED, error_code=error.code, error_detail=detail)
+    else:
+        end_generation(generation, Status.FAILED, error_code="internal_error", error_detail=type(error).__name__)
