@@ -27,6 +27,13 @@ DRAIN_GRACE = 0.1
 """Seconds for the rest of a body after ``[DONE]``; only a body read to its end leaves its connection to the next."""
 
 
+GO_ON = (
+    "Your last answer was cut off. Go on exactly where it stopped, in the middle of a word if need be. "
+    "Do not repeat any of it, and do not comment on this."
+)
+"""What is asked where a server cannot go on with an assistant's message by itself."""
+
+
 class OpenAIBackend(BaseChatBackend):
     """Asks a server for chat completions.
 
@@ -45,6 +52,8 @@ class OpenAIBackend(BaseChatBackend):
             ``max_completion_tokens`` at api.openai.com, where reasoning models refuse the older name, and
             ``max_tokens`` elsewhere, because every compatible server knows that.
         include_usage: ask for token counts; False where the server refuses ``stream_options``.
+        continue_final_message: how an answer that was cut is continued. True for servers that go on with an assistant's
+            message at the end (vLLM and others take ``continue_final_message``); elsewhere the model is asked to.
     """
 
     def __init__(
@@ -61,6 +70,7 @@ class OpenAIBackend(BaseChatBackend):
         headers: Mapping[str, str] | None = None,
         max_output_tokens_field: str = "",
         include_usage: bool = True,
+        continue_final_message: bool = False,
     ) -> None:
         self.model = model
         self.api_key = api_key
@@ -73,6 +83,7 @@ class OpenAIBackend(BaseChatBackend):
         self.headers = dict(headers or {})
         self.max_output_tokens_field = max_output_tokens_field
         self.include_usage = include_usage
+        self.continue_final_message = continue_final_message
         self._connections: dict[asyncio.AbstractEventLoop, Connection] = {}
 
     @property
@@ -152,6 +163,11 @@ class OpenAIBackend(BaseChatBackend):
             "model": request.model or self.model,
             "messages": [{"role": each.role, "content": mend_surrogates(each.content)} for each in request.messages],
         }
+        if request.messages[-1:] and request.messages[-1].role == "assistant":
+            if self.continue_final_message:
+                body |= {"continue_final_message": True, "add_generation_prompt": False}
+            else:
+                body["messages"].append({"role": "user", "content": GO_ON})
         if self.include_usage:
             body["stream_options"] = {"include_usage": True}
         limit = "max_completion_tokens" if self._host == OPENAI_HOST else "max_tokens"

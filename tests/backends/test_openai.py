@@ -30,6 +30,7 @@ from backends.exceptions import (
 )
 from backends.guard import Limits, guarded
 from backends.openai import OpenAIBackend
+from backends.openai.backend import GO_ON
 from backends.testing import ChatBackendConformance
 from tests.backends.fake_openai import FakeOpenAI
 from tests.backends.fake_openai_scripts import SCRIPTS
@@ -163,6 +164,19 @@ class TestRequest:
     )
     def test_the_name_of_the_token_limit(self, options: dict[str, str], name: str) -> None:
         assert OpenAIBackend(model="m", **options)._body(ask("x", max_output_tokens=9))[name] == 9
+
+    @pytest.mark.parametrize("is_known", [False, True])
+    async def test_an_answer_that_was_cut_is_continued(self, server: FakeOpenAI, is_known: bool) -> None:
+        begun = ({"role": "user", "content": "ok"}, {"role": "assistant", "content": "Once up"})
+        request = ChatRequest(messages=tuple(ChatMessage(**turn) for turn in begun))
+        body = make_backend(server, continue_final_message=is_known)._body(request)
+        assert body["messages"][:2] == list(begun)
+        if is_known:
+            assert len(body["messages"]) == 2
+            assert (body["continue_final_message"], body["add_generation_prompt"]) == (True, False)
+        else:
+            assert body["messages"][2:] == [{"role": "user", "content": GO_ON}]
+            assert "continue_final_message" not in body
 
     async def test_it_sends_headers(self, server: FakeOpenAI) -> None:
         await collect(make_backend(server, organization="org-1", headers={"X-Title": "Chat"}), "ok")
