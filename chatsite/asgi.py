@@ -7,19 +7,21 @@ import os
 import signal
 import threading
 import warnings
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from types import FrameType
 from typing import Any
 
 import django
-from asgiref.sync import SyncToAsync, ThreadSensitiveContext, sync_to_async
+from asgiref.sync import ThreadSensitiveContext, sync_to_async
 from django.core.handlers.asgi import ASGIHandler
 from django.http import HttpRequest, HttpResponseBase
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatsite.settings")
 django.setup(set_prefix=False)
 
-from django.db import connections  # noqa: E402
+from django.db import close_old_connections, connections  # noqa: E402
 
 from chat.events import end_all_streams  # noqa: E402
 from chat.runner import runner  # noqa: E402
@@ -29,6 +31,51 @@ Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 
+KEPT_THREADS = 8
+"""Threads that wait for the next request, each with a database connection; more are started where more is to be done."""
+
+
+class RequestThreads:
+    """Threads that requests are answered in, one each, and that are kept: a new one costs a new database connection."""
+
+    def __init__(self) -> None:
+        self._idle: list[ThreadPoolExecutor] = []
+
+    @asynccontextmanager
+    async def lend(self) -> AsyncIterator[None]:
+        """Run what is synchronous in the block in one thread that does nothing else meanwhile."""
+        thread = self._idle.pop() if self._idle else ThreadPoolExecutor(max_workers=1, thread_name_prefix="request")
+        thread.submit(close_old_connections)  # one that broke meanwhile, or is too old
+        try:
+            async with ThreadSensitiveContext(executor=thread):
+                yield
+        except asyncio.CancelledError:
+            # The client hung up in the middle: what was begun may still be running there.
+            _end(thread)
+            raise
+        except BaseException:
+            self._take_back(thread)
+            raise
+        self._take_back(thread)
+
+    def close(self) -> None:
+        """End the threads that nobody uses, and their connections."""
+        while self._idle:
+            _end(self._idle.pop(), wait=True)
+
+    def _take_back(self, thread: ThreadPoolExecutor) -> None:
+        if len(self._idle) < KEPT_THREADS:
+            self._idle.append(thread)
+        else:
+            _end(thread)
+
+
+def _end(thread: ThreadPoolExecutor, *, wait: bool = False) -> None:
+    """End a thread once it has done what was given to it, and close its connections, which nobody else can."""
+    thread.submit(connections.close_all)
+    thread.shutdown(wait=wait)
+
+
 class StreamingASGIHandler(ASGIHandler):
     """Django's handler, which gives a request its own thread only until it has a response.
 
@@ -36,20 +83,20 @@ class StreamingASGIHandler(ASGIHandler):
     that is until the tab is closed.
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.threads = RequestThreads()
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await _lifespan(receive, send)
+            self.threads.close()
         else:
             await self.handle(scope, receive, send)
 
     async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
-        async with ThreadSensitiveContext() as context:
-            try:
-                return await super().get_response_async(request)
-            finally:
-                # Not by sync_to_async: where a client hung up in mid-request, it looks for a thread that is gone.
-                if executor := SyncToAsync.context_to_thread_executor.get(context):
-                    await asyncio.wrap_future(executor.submit(connections.close_all))
+        async with self.threads.lend():
+            return await super().get_response_async(request)
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

@@ -19,6 +19,12 @@ from chatsite import asgi
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("no_runner")]
 
 
+@pytest.fixture(autouse=True)
+def _no_threads_left():
+    yield
+    asgi.application.threads.close()
+
+
 @asynccontextmanager
 async def open_stream(session: str, path: str):
     """Open an event stream as a server would, and wait for its first bytes."""
