@@ -220,6 +220,8 @@ def vary(question: str, language: str, rng: random.Random) -> str:
         question = _loosen_korean(question, rng)
     elif rng.random() < 0.12:
         question = _drop_word(question, rng)
+    if rng.random() < 0.35:
+        question = _thin_out(question, rng)
     if rng.random() < 0.15:
         question = _mistype(question, rng)
     return _punctuate(question, rng)
@@ -253,6 +255,13 @@ def _drop_word(question: str, rng: random.Random) -> str:
     if small and len(words) > 2:
         del words[rng.choice(small)]
     return " ".join(words)
+
+
+def _thin_out(question: str, rng: random.Random) -> str:
+    """Leave out some of the words: which answer it is must not hang on one of them."""
+    words = question.split(" ")
+    share = rng.choice((0.1, 0.2, 0.35))
+    return " ".join([word for word in words if rng.random() >= share] or [rng.choice(words)])
 
 
 def _mistype(question: str, rng: random.Random) -> str:

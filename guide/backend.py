@@ -1,4 +1,4 @@
-"""The backend of the built-in guide: a local model that says so when it is unsure."""
+"""The backend of the built-in guide: a local model that is checked by a look-up, and says so when it is unsure."""
 
 from __future__ import annotations
 
@@ -13,44 +13,57 @@ from backends.base import ChatRequest, Finish, StreamEvent, TextDelta, Usage
 from backends.transformers.backend import TransformersBackend
 from backends.transformers.events import Confidence
 from backends.transformers.protocol import GenerateRequest
-from guide.certainty import Certainty, load_certainty
-from guide.nearest import is_plausible, unsure_answer
+from guide.certainty import Certainty, guess, load_certainty
+from guide.nearest import unsure_answer
 
 BYTES_A_TOKEN = 4
 """Of a question, in the guide's own tokens, about."""
 
 
 class GuideBackend(TransformersBackend):
-    """Answers as the model does where it is sure and the answer belongs to one of the nearest questions.
+    """Answers as the model does where the answer is likely enough, by the model's confidence and the question's words.
 
-    Elsewhere it lists the questions that may have been meant.
+    Elsewhere it gives the answer that is likelier, or lists the questions that may have been meant.
     """
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[StreamEvent]:
         question = next((m.content for m in reversed(request.messages) if m.role == "user"), "")
+        confidence, instead = 0.0, ""
         async with aclosing(super().stream(request)) as events:
-            is_begun = False
+            is_decided = not self._is_checked(request)
             async for event in events:
                 if isinstance(event, Confidence):
-                    if not self.certainty.suffices(event.probability):
-                        break
+                    confidence = event.probability
                     continue
-                if isinstance(event, TextDelta) and not is_begun:
+                if isinstance(event, TextDelta) and not is_decided:
                     # In a thread: the first call reads the corpus.
-                    if not await asyncio.to_thread(is_plausible, question, event.text):
+                    instead = await asyncio.to_thread(self._instead, question, event.text, confidence)
+                    if instead:
                         break
-                    is_begun = True
+                    is_decided = True
                 yield event
-            else:
-                return
-        yield TextDelta(await asyncio.to_thread(unsure_answer, question))
-        # The model was stopped before it said what it had read.
-        yield Finish("stop", Usage(len(question.encode()) // BYTES_A_TOKEN + 1, self.certainty.confidence_tokens))
+        if instead:
+            yield TextDelta(instead)
+            # The model was stopped before it said what it had read.
+            yield Finish("stop", Usage(len(question.encode()) // BYTES_A_TOKEN + 1, self.certainty.confidence_tokens))
 
     @cached_property
     def certainty(self) -> Certainty:
         """The line of the checkpoint."""
         return load_certainty(Path(self.engine_options.model))
 
+    def _instead(self, question: str, beginning: str, confidence: float) -> str:
+        """Return what to say in place of the model's answer; empty where that is to be given."""
+        best = guess(question, beginning, confidence)
+        if not self.certainty.suffices(best):
+            return unsure_answer(question)
+        return "" if best.is_models else best.text
+
+    def _is_checked(self, request: ChatRequest) -> bool:
+        """Tell whether the answer is to be judged by its beginning; one that goes on was, when it began."""
+        is_begun = any(message.role == "assistant" for message in request.messages[-1:])
+        return self.certainty.confidence_tokens > 0 and not is_begun
+
     def _complete(self, request: ChatRequest) -> GenerateRequest:
-        return replace(super()._complete(request), confidence_tokens=self.certainty.confidence_tokens)
+        tokens = self.certainty.confidence_tokens if self._is_checked(request) else 0
+        return replace(super()._complete(request), confidence_tokens=tokens)

@@ -1,31 +1,75 @@
-"""How sure the guide must be of an answer to give it: a line that each training draws anew, kept beside the weights."""
+"""What the guide says: the model's answer, the look-up's, or that it is unsure.
+
+The model knows what words mean together, the look-up what words there are. Where they disagree, the product of what
+they hold for likely decides (a product of experts: Hinton, Neural Computation 14, 2002). Below a line, which each
+training draws anew and keeps beside the weights, neither is believed.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from guide.nearest import index, language_of, refusal
+
 FILE = "guide.json"
+
+LOOK_UP_POWER = 2.0
+"""How much the look-up counts beside the model."""
+STRANGENESS = 0.1
+"""What a word that is in no question about the site leaves of the certainty that this one is about the site."""
+REFUSAL_LIKELIHOOD = 0.05
+"""What the look-up, which knows nothing of it, holds of the refusal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Certainty:
     """The line between answering and saying that one is unsure."""
 
-    confidence_tokens: int
-    """So many tokens decide which answer it is; the product of their probabilities is the confidence."""
-    least_confidence: float
-    """An answer with less is not given."""
+    confidence_tokens: int = 0
+    """So many tokens decide which answer it is; the product of their probabilities is the model's confidence."""
+    least: Mapping[str, float] = field(default_factory=dict)
+    """By language: a guess with less certainty is not given."""
 
-    def suffices(self, confidence: float) -> bool:
-        """Tell whether an answer with this confidence is to be given."""
-        return confidence >= self.least_confidence
+    def suffices(self, guess: Guess) -> bool:
+        """Tell whether the guess is to be given."""
+        return guess.certainty >= self.least.get(guess.language, 0.0)
 
 
-ALWAYS = Certainty(confidence_tokens=0, least_confidence=0.0)
+ALWAYS = Certainty()
 """What holds for a checkpoint that has no line: it is never unsure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """The likeliest answer to a question."""
+
+    language: str
+    text: str
+    certainty: float
+    """0 to 1; no probability, but greater is likelier."""
+    is_models: bool
+    """Whether it is the one that the model had begun."""
+
+
+def guess(question: str, beginning: str, confidence: float) -> Guess:
+    """Return the likeliest answer, where the model began one like this and was so sure of the beginning."""
+    language = language_of(question)
+    if text := index(language).titled(question):  # a question off a list of those that may have been meant
+        return Guess(language, text, 1.0, is_models=bool(beginning) and text.startswith(beginning))
+    likely = {refusal(language): REFUSAL_LIKELIHOOD} | index(language).likelihoods(question)
+    familiarity = STRANGENESS ** index(language).strange_words(question)
+
+    def guess_of(text: str, confidence: float, *, is_models: bool) -> Guess:
+        certainty = confidence * likely[text] ** LOOK_UP_POWER * familiarity
+        return Guess(language, text, certainty, is_models=is_models)
+
+    guesses = [guess_of(max(likely, key=lambda text: likely[text]), (1 - confidence) / 2, is_models=False)]
+    begun = (text for text in likely if beginning and (text.startswith(beginning) or beginning.startswith(text)))
+    guesses += [guess_of(text, confidence, is_models=True) for text in begun]
+    return max(guesses, key=lambda each: each.certainty)
 
 
 def load_certainty(folder: Path) -> Certainty:
@@ -41,6 +85,6 @@ def save_certainty(certainty: Certainty, folder: Path) -> None:
     (folder / FILE).write_text(json.dumps(asdict(certainty), indent=2) + "\n", encoding="utf-8")
 
 
-def line_above(strays: Iterable[float], margin: float = 0.02) -> float:
-    """Return the line just above the confidences of answers that ought not to be given."""
-    return round(min(max(strays, default=0.0) + margin, 0.99), 3)
+def line_above(strays: Iterable[float], margin: float = 1.05) -> float:
+    """Return the line just above the certainties of answers that ought not to be given."""
+    return min(max(strays, default=0.0) * margin, 1.0)

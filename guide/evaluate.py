@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from guide.certainty import ALWAYS, Certainty, load_certainty
+from guide.certainty import ALWAYS, Certainty, Guess, guess, load_certainty
 from guide.corpus import LANGUAGES, OFF_TOPIC, Example, load_corpus
-from guide.nearest import UNSURE, is_plausible, unsure_answer
+from guide.nearest import UNSURE, unsure_answer
 
 MODEL_DIR = Path(__file__).parent / "model"
 MAX_ANSWER_TOKENS = 110
@@ -88,23 +88,24 @@ class Outcome:
 
     example: Example
     said: Said
+    best: Guess
+    """The likeliest answer."""
     certainty: Certainty
 
     @property
-    def is_exact(self) -> bool:
-        """Tell whether the answer is the expected one, to the letter, however unsure."""
-        return self.said.text == self.example.text
+    def best_text(self) -> str:
+        """What the site would say if it were never unsure."""
+        return self.said.text if self.best.is_models else self.best.text
 
     @property
-    def is_given(self) -> bool:
-        """Tell whether the guide is sure enough to give its answer."""
-        is_sure = self.certainty.suffices(self.said.confidence)
-        return is_sure and is_plausible(self.example.question, self.said.beginning)
+    def is_exact(self) -> bool:
+        """Tell whether that is what was expected, to the letter."""
+        return self.best_text == self.example.text
 
     @property
     def reply(self) -> str:
         """Return what the site says."""
-        return self.said.text if self.is_given else unsure_answer(self.example.question)
+        return self.best_text if self.certainty.suffices(self.best) else unsure_answer(self.example.question)
 
     @property
     def is_right(self) -> bool:
@@ -125,7 +126,7 @@ class Score:
     unsure: int
     wrong: int
     exact: int
-    """Right if the model's own answer were always given, however unsure."""
+    """Right if the likeliest answer were always given, however unsure."""
 
     @property
     def asked(self) -> int:
@@ -183,7 +184,8 @@ def load_guide(folder: Path = MODEL_DIR) -> Guide:
 def evaluate(guide: Guide, examples: Sequence[Example]) -> Report:
     """Return the guide's answers to these questions."""
     said = guide.answer([example.question for example in examples])
-    return Report(tuple(Outcome(*pair, guide.certainty) for pair in zip(examples, said, strict=True)))
+    best = [guess(e.question, s.beginning, s.confidence) for e, s in zip(examples, said, strict=True)]
+    return Report(tuple(Outcome(*each, guide.certainty) for each in zip(examples, said, best, strict=True)))
 
 
 def _score(outcomes: Sequence[Outcome]) -> Score:

@@ -22,6 +22,10 @@ UNSURE = {
 }
 LEAST_SIMILARITY = {"en": 0.15, "ko": 0.09}
 """Below this a question has hardly a word in common with an answer's; so have 1-2 % of the development questions."""
+SHARPNESS = 20.0
+"""By how much a difference in similarity makes an answer likelier than another: exp(20 x 0.1) is 7 times."""
+KNOWN_SHARE = {"en": 0.7, "ko": 0.5}
+"""A word of which less than this part of the runs of letters is known is a strange one, and no typing error."""
 MOST_CHARACTERS = 1000
 """What is read of a question; more would cost time and say nothing new."""
 
@@ -39,6 +43,7 @@ class Index:
     """The questions of one language, one vector for each answer."""
 
     def __init__(self, corpus: Corpus, language: str) -> None:
+        self._language = language
         self._least = LEAST_SIMILARITY[language]
         topics = [answer for section in corpus.sections for answer in section.answers]
         counts = [_count(answer, language) for answer in topics]
@@ -50,17 +55,34 @@ class Index:
 
     def nearest(self, question: str, most: int = 3) -> list[Nearest]:
         """Return the nearest answers, the nearest first; none that has hardly anything in common with the question."""
-        asked = self._vector(Counter(_features(question[:MOST_CHARACTERS])))
-        near = (
-            Nearest(wording.title, wording.text, sum(weight * vector.get(f, 0.0) for f, weight in asked.items()))
-            for wording, vector in zip(self._wordings, self._vectors, strict=True)
-        )
-        best = heapq.nlargest(most, near, key=lambda found: found.similarity)
+        best = heapq.nlargest(most, self._compare(question), key=lambda found: found.similarity)
         return [found for found in best if found.similarity >= self._least]
+
+    def likelihoods(self, question: str) -> dict[str, float]:
+        """Return how likely each answer's text is, as far as its words tell; together 1."""
+        weights = {found.text: math.exp(SHARPNESS * found.similarity) for found in self._compare(question)}
+        total = sum(weights.values())
+        return {text: weight / total for text, weight in weights.items()}
+
+    def strange_words(self, question: str) -> int:
+        """Return how many words of the question are in none of the site's, nor much like one that is."""
+        return sum(self._is_strange(word) for word in _words(question[:MOST_CHARACTERS]))
 
     def titled(self, question: str) -> str:
         """Return the answer that has this very question for its title; empty if none has."""
         return self._by_title.get(normalise(question), "")
+
+    def _compare(self, question: str) -> list[Nearest]:
+        asked = self._vector(Counter(_features(question[:MOST_CHARACTERS])))
+        return [
+            Nearest(wording.title, wording.text, sum(weight * vector.get(f, 0.0) for f, weight in asked.items()))
+            for wording, vector in zip(self._wordings, self._vectors, strict=True)
+        ]
+
+    def _is_strange(self, word: str) -> bool:
+        runs = list(_runs(word))
+        known = sum(run in self._weights for run in runs)
+        return word not in self._weights and known < KNOWN_SHARE[self._language] * len(runs)
 
     def _vector(self, counts: Counter[str]) -> Vector:
         # Features that no answer has count for the length: a question full of strange words is near to nothing.
@@ -75,29 +97,18 @@ def language_of(question: str) -> str:
     return "ko" if re.search(r"[ᄀ-ᇿ㄰-㆏가-힣]", question) else "en"
 
 
-def is_plausible(question: str, beginning: str) -> bool:
-    """Tell whether an answer that begins like this is the refusal, or belongs to one of the nearest questions.
-
-    A second witness beside the model's confidence: the model knows what words mean together, this what words there are.
-    """
-    language = language_of(question)
-    texts = [_refusal(language), *(found.text for found in index(language).nearest(question))]
-    return any(text.startswith(beginning) or beginning.startswith(text) for text in texts)
-
-
 def unsure_answer(question: str) -> str:
-    """Return what to say where the model is unsure: the nearest questions, or the refusal where none is near."""
+    """Return what to say where nothing is likely enough: the nearest questions, or the refusal where none is near."""
     language = language_of(question)
-    if text := index(language).titled(question):
-        return text  # a question off such a list
     near = index(language).nearest(question)
     if not near:
-        return _refusal(language)
+        return refusal(language)
     return "\n".join([UNSURE[language], "", *(f"- {found.title}" for found in near)])
 
 
 @cache
-def _refusal(language: str) -> str:
+def refusal(language: str) -> str:
+    """Return what is said to a question about something else."""
     return load_corpus().off_topic.wordings[language].text
 
 
@@ -116,9 +127,17 @@ def _count(answer: Answer, language: str) -> Counter[str]:
 
 
 def _features(question: str) -> Iterator[str]:
-    """Yield the words, and the runs of two to four letters, by which words of one stem are alike whatever follows."""
-    for word in re.findall(r"\w+", unicodedata.normalize("NFKC", question).casefold()):
+    for word in _words(question):
         yield word
-        padded = f"<{word}>"
-        for size in (2, 3) if not word.isascii() else (3, 4):
-            yield from (padded[i : i + size] for i in range(len(padded) - size + 1))
+        yield from _runs(word)
+
+
+def _words(question: str) -> list[str]:
+    return re.findall(r"\w+", unicodedata.normalize("NFKC", question).casefold())
+
+
+def _runs(word: str) -> Iterator[str]:
+    """Yield the runs of two to four letters, by which words of one stem are alike whatever follows."""
+    padded = f"<{word}>"
+    for size in (2, 3) if not word.isascii() else (3, 4):
+        yield from (padded[i : i + size] for i in range(len(padded) - size + 1))

@@ -19,7 +19,7 @@ from transformers.utils import logging
 
 from guide.augmentation import count, expand, vary
 from guide.certainty import Certainty, line_above, save_certainty
-from guide.corpus import OFF_TOPIC, Corpus, Example, load_corpus, normalise
+from guide.corpus import LANGUAGES, OFF_TOPIC, Corpus, Example, load_corpus, normalise
 from guide.evaluate import MODEL_DIR, Guide, evaluate
 from guide.faq import write_faq
 
@@ -50,11 +50,11 @@ class Plan:
     batch: int = 64
     peak: float = 2e-3
     warm_up: int = 60
-    dropout: float = 0.1
+    dropout: float = 0.12
     off_topic_share: float = 0.2
     most_weight: int = 4
     """How often a question with alternatives may come for each time that one without does."""
-    short_share: float = 0.75
+    short_share: float = 0.6
     """Part of the examples that end after SHORT answer tokens: which answer it is, is decided there."""
     split_share: float = 0.3
     """Part of the questions that are cut into other tokens than the tokenizer's, so that typos look less strange."""
@@ -261,11 +261,14 @@ def save(guide: Guide, folder: Path) -> None:
 
 
 def draw_line(guide: Guide, corpus: Corpus) -> Guide:
-    """Return the guide with a line above all that it would say to the foreign questions for development."""
-    trial = replace(guide, certainty=Certainty(confidence_tokens=SHORT, least_confidence=0.0))
+    """Return the guide with lines above all that it would say to the foreign questions for development."""
+    trial = replace(guide, certainty=Certainty(confidence_tokens=SHORT))
     foreign = [o for o in evaluate(trial, corpus.development()).outcomes if o.example.answer == OFF_TOPIC]
-    line = line_above(o.said.confidence for o in foreign if o.is_given and not o.is_right)
-    return replace(guide, certainty=Certainty(confidence_tokens=SHORT, least_confidence=line))
+    least = {
+        language: line_above(o.best.certainty for o in foreign if o.best.language == language and not o.is_exact)
+        for language in LANGUAGES
+    }
+    return replace(guide, certainty=Certainty(confidence_tokens=SHORT, least=least))
 
 
 def main(output: Path = MODEL_DIR) -> None:
@@ -279,7 +282,7 @@ def main(output: Path = MODEL_DIR) -> None:
     save_certainty(guide.certainty, output)
     print(f"development\n{evaluate(guide, corpus.development()).table()}\n")
     print(f"held out\n{evaluate(guide, corpus.held_out()).table()}\n")
-    print(f"least confidence {guide.certainty.least_confidence}")
+    print(f"least certainty {guide.certainty.least}")
     print(f"{guide.model.num_parameters():,} parameters; {(output / 'model.safetensors').stat().st_size:,} bytes")
     write_faq(corpus)
 

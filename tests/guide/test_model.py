@@ -7,11 +7,12 @@ from guide.certainty import load_certainty
 from guide.corpus import LANGUAGES, Example, load_corpus
 from guide.evaluate import MODEL_DIR, Report, evaluate, load_guide
 
-FLOOR = 0.60
-"""Of the held-out questions about the site, answered to the letter and surely enough, in each language. The goal is
-0.85: docs/guide.md tells how far it is."""
-WRONG_CEILING = 0.15
-"""Of the same questions, answered wrongly for sure."""
+FLOOR = 0.85
+"""Of the held-out questions about the site, in each language: the likeliest answer is the expected one, to the letter."""
+GIVEN_FLOOR = 0.55
+"""Of the same questions: it is sure enough to be given."""
+WRONG_CEILING = 0.10
+"""Of the same questions: a wrong one is."""
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +52,8 @@ def test_it_is_a_gpt2_that_ends_with_its_own_token(guide):
 def test_it_answers_paraphrases_it_never_saw(report, language):
     score = report.on_topic(language)
 
-    assert score.share >= FLOOR, report.table()
+    assert score.exact / score.asked >= FLOOR, report.table()
+    assert score.share >= GIVEN_FLOOR, report.table()
     assert score.wrong / score.asked <= WRONG_CEILING, report.table()
 
 
@@ -65,7 +67,7 @@ def test_it_answers_no_foreign_question_for_sure(report, language):
 
 def test_its_line_is_beside_its_weights(guide):
     assert guide.certainty == load_certainty(MODEL_DIR)
-    assert 0 < guide.certainty.least_confidence < 1
+    assert all(0 < guide.certainty.least[language] < 1 for language in LANGUAGES)
 
 
 def test_answers_differ_within_the_tokens_that_decide(guide):
