@@ -1,6 +1,5 @@
-// One answer while it is written: takes deltas, shows them at most once a frame.
+// One answer while it is written: shows what its reader has, at most once a frame.
 import { announce, decorate, say } from "chat/page";
-import { Reader } from "chat/reader";
 import { isNews, wordsOf } from "chat/stage";
 
 const HANGUL = /[\u1100-\u11ff\u3130-\u318f\uac00-\ud7a3]/;
@@ -15,42 +14,25 @@ export function loadMarkdown() {
 }
 
 export class LiveAnswer {
-  /** @param {HTMLElement} article  a turn with aria-busy */
-  constructor(article) {
+  /** @param {HTMLElement} article  a turn with aria-busy @param {import("./reader.js").Reader} reader */
+  constructor(article, reader) {
     this.article = article;
+    this.reader = reader;
     this.prose = /** @type {HTMLElement} */ (article.querySelector("[data-prose]"));
     this.line = /** @type {HTMLElement | null} */ (article.querySelector("[data-stage]"));
     /** @type {import("./stage.js").Stage} what the page says */
     this.stage = { stage: this.line?.dataset.stage ?? "queued", position: Number(this.line?.dataset.position) || null };
-    this.reader = new Reader(JSON.parse(article.querySelector("script[type='application/json']")?.textContent ?? '""'));
     /** @type {import("./markdown.js").Rendering | null | undefined} undefined while the renderer is on its way */
     this.rendering = undefined;
+    this.rendered = "";
     this.frame = 0;
     this.waitUntil = 0;
+    this.isEnding = false;
     this.ready = loadMarkdown().then((module) => {
       // The server's HTML of the text so far stays until the same nodes are made here.
       this.rendering = module ? new module.Rendering(this.prose) : null;
       this.render();
     });
-  }
-
-  /**
-   * @param {{offset: number, text: string}} delta
-   * @returns {boolean} false if a piece before it is missing
-   */
-  read(delta) {
-    if (!this.reader.read(delta)) return false;
-    this.schedule();
-    return true;
-  }
-
-  /** @param {string} text  the whole text from a snapshot */
-  replace(text) {
-    if (!text.startsWith(this.reader.text) && this.rendering) {
-      this.rendering = /** @type {any} */ (new /** @type {any} */ (this.rendering.constructor)(this.prose));
-    }
-    this.reader.replace(text);
-    this.schedule();
   }
 
   /** @param {import("./stage.js").Stage} stage */
@@ -85,6 +67,10 @@ export class LiveAnswer {
     const { text } = this.reader;
     if (!text) return;
     const began = performance.now();
+    if (this.rendering && !text.startsWith(this.rendered)) {
+      this.rendering = /** @type {any} */ (new /** @type {any} */ (this.rendering.constructor)(this.prose));
+    }
+    this.rendered = text;
     if (this.rendering) {
       this.prose.classList.remove("plain");
       this.rendering.update(text);
@@ -102,13 +88,12 @@ export class LiveAnswer {
 
   /**
    * Nothing more comes.
-   * @param {number} length  of the whole text, in code points
    * @returns {Promise<boolean>} whether the page shows all of it as it should be
    */
-  async finish(length) {
+  async finish() {
     await this.ready;
     this.render();
-    if (!this.rendering || this.reader.length !== length) return false;
+    if (!this.rendering || !this.reader.isOver || !this.reader.isWhole) return false;
     this.rendering.finish();
     decorate(this.prose);
     return true;

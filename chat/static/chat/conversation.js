@@ -1,29 +1,40 @@
 // <chat-log>: the turns, and the one EventSource that tells what happens to them.
 import { LiveAnswer } from "chat/answer";
 import { announce, copy, decorate, post, say } from "chat/page";
+import { Branch, isUnfinished } from "chat/reader";
 
 /** Pixels from the end that still count as being at the end. */
 const NEAR = 60;
 /** Milliseconds that a connection may be gone before the page speaks of it. */
 const PATIENCE = 2000;
+/** Milliseconds before the server is asked again for what it did not give, at first. */
+const PAUSE = 1000;
+/** Events that tell something of the messages. */
+const HEARD = [
+  "message.created", "message.delta", "message.finished", "message.continued", "generation.stage", "stream-open", "stream-reset",
+];
 
 export class ChatLog extends HTMLElement {
   connectedCallback() {
     this.scroller = /** @type {HTMLElement} */ (this.querySelector(".log"));
     this.turns = /** @type {HTMLElement | null} */ (this.querySelector("[data-turns]"));
+    /** What was heard; the turns follow it. */
+    this.branch = new Branch();
     /** @type {Map<number, LiveAnswer>} answers that are being written */
     this.live = new Map();
-    /** @type {Map<number, [string, any][]>} what happened to turns that are being fetched */
-    this.waiting = new Map();
-    /** @type {Map<number, any>} ends of answers that were over before their turn was on the page */
-    this.ended = new Map();
+    /** @type {Set<number>} messages whose turns are being fetched */
+    this.fetching = new Set();
+    this.syncedAt = -Infinity;
     this.lastEventId = "";
     this.follows = true;
-    this.retryAfter = 1000;
+    this.retryAfter = PAUSE;
 
     decorate(this);
     this.listen();
-    for (const article of this.turns?.querySelectorAll("[aria-busy='true']") ?? []) this.adopt(/** @type {HTMLElement} */ (article));
+    for (const article of this.articles) {
+      this.branch.put(idOf(article), this.branch.newest);
+      this.read(article, this.branch.now);
+    }
     for (const button of this.querySelectorAll("[data-copy]")) /** @type {HTMLElement} */ (button).hidden = false;
     this.keepToTheEnd();
     this.connect();
@@ -40,8 +51,12 @@ export class ChatLog extends HTMLElement {
 
   /** The answer at the end of the shown branch, if it is being written. */
   get running() {
-    const last = this.turns?.querySelector(":scope > .turn:last-of-type");
-    return (last && this.live.get(Number(/** @type {HTMLElement} */ (last).dataset.message))) || null;
+    const last = this.articles.at(-1);
+    return (last && this.live.get(idOf(last))) || null;
+  }
+
+  get articles() {
+    return /** @type {HTMLElement[]} */ ([...this.turns?.querySelectorAll(":scope > .turn") ?? []]);
   }
 
   /** @param {number} id @returns {HTMLElement | null} */
@@ -55,8 +70,9 @@ export class ChatLog extends HTMLElement {
     const url = new URL(this.dataset.events ?? "", location.href);
     if (this.lastEventId) url.searchParams.set("lastEventId", this.lastEventId);
     const source = this.source = new EventSource(url);
+    this.branch.isOpen = false;
     source.onopen = () => {
-      this.retryAfter = 1000;
+      this.retryAfter = PAUSE;
       clearTimeout(this.patience);
       this.patience = undefined;
       this.tell(null);
@@ -64,15 +80,11 @@ export class ChatLog extends HTMLElement {
     source.onerror = () => this.disconnected(source);
     /** @type {Record<string, (data: any) => void>} */
     const handlers = {
-      "message.created": (data) => this.created(data),
-      "message.delta": (data) => this.hear("delta", data),
-      "message.finished": (data) => this.hear("finished", data),
-      "generation.stage": (data) => this.hear("stage", data),
       "conversation.updated": (data) => this.dispatch("chat:conversation", data),
       "conversation.deleted": (data) => this.dispatch("chat:deleted", data),
-      "stream-reset": () => this.resync(),
-      "stream-error": (data) => data.condition === "forbidden" && this.signedOut(),
+      "stream-error": (data) => data.condition === "forbidden" && this.askWhoWeAre(),
     };
+    for (const name of HEARD) handlers[name] = (data) => this.hear(name, data);
     for (const [name, handle] of Object.entries(handlers)) {
       source.addEventListener(name, (event) => {
         if (event.lastEventId && event.lastEventId !== "error") this.lastEventId = event.lastEventId;
@@ -93,6 +105,14 @@ export class ChatLog extends HTMLElement {
       if (!this.isOver) this.connect();
     }, this.retryAfter);
     this.retryAfter = Math.min(this.retryAfter * 2, 30_000);
+  }
+
+  /** The session ended, or it goes on by another key, because the password was changed in it. */
+  async askWhoWeAre() {
+    this.source?.close();
+    this.branch.fail();
+    await this.resync();
+    if (!this.isOver) this.connect();
   }
 
   signedOut() {
@@ -123,176 +143,211 @@ export class ChatLog extends HTMLElement {
 
   /** Take everything from the database: events were missed. */
   resync() {
-    this.syncing ??= this.sync().finally(() => {
+    this.syncing ??= this.catchUp().finally(() => {
       this.syncing = undefined;
     });
     return this.syncing;
   }
 
+  async catchUp() {
+    for (let pause = PAUSE; !this.isOver; pause = Math.min(pause * 2, 30_000)) {
+      // Not too often; and what is heard in the same moment shares the snapshot.
+      await sleep(Math.max(0, this.syncedAt + pause - performance.now()));
+      this.syncedAt = performance.now();
+      if (await this.sync() && !this.branch.needsSnapshot) return;
+    }
+  }
+
+  /** @returns {Promise<boolean>} whether there was an answer */
   async sync() {
     const url = this.dataset.messages ?? this.dataset.home ?? "";
+    const askedAt = this.branch.ask();
     const response = await fetch(url, { headers: { Accept: "application/json" } }).catch(() => null);
-    if (!response) return;
-    if (response.redirected || response.status === 401 || response.status === 403) return this.signedOut();
-    if (response.status === 404) location.assign(this.dataset.home ?? "/");
-    if (!response.ok || !this.isAtNewest) return;
-    const snapshot = await response.json();
-    for (const message of snapshot.messages) {
-      const live = this.live.get(message.id);
-      if (!this.turn(message.id)) await this.created({ message: message.id, parent: message.parent });
-      else if (live && message.status !== "queued" && message.status !== "in_progress") {
-        live.replace(message.text);
-        await this.finished({ message: message.id, status: message.status, length: live.reader.length });
-      } else if (live) {
-        live.replace(message.text);
-        live.showStage({ stage: message.stage || "queued", position: message.position });
-      }
-      this.replay(message.id);
+    if (response?.redirected || response?.status === 401 || response?.status === 403) this.signedOut();
+    if (response?.status === 404) location.assign(this.dataset.home ?? "/");
+    if (!response?.ok || this.isOver) {
+      this.branch.fail();
+      return false;
     }
+    if (!this.isAtNewest) return true;
+    const { messages } = await response.json().catch(() => ({ messages: null }));
+    if (messages) this.take(messages, askedAt);
+    else this.branch.fail();
+    return Boolean(messages);
+  }
+
+  /** @param {any[]} messages @param {number} askedAt */
+  take(messages, askedAt) {
+    const { ids } = this.branch;
+    // So much is new that the page would have a hole before it.
+    if (ids.length && messages[0]?.parent && !messages.some(({ id }) => ids.includes(id))) return location.reload();
+    this.branch.take(messages, askedAt);
+    for (const { id, status, stage, position } of messages) {
+      if (isUnfinished(status)) this.live.get(id)?.showStage({ stage: stage || "queued", position });
+    }
+    this.show();
   }
 
   // ---------- what happens to messages ----------
 
-  /** @param {{message: number, parent: number | null}} created */
-  async created({ message, parent }) {
-    if (!this.isAtNewest || this.turn(message) || this.waiting.has(message)) return;
-    this.waiting.set(message, []);
-    const fragment = await this.fetchTurn(message);
-    // The question before it may be on its way as well.
-    if (parent !== null && !this.turn(parent) && this.waiting.has(parent)) await this.arrival(parent);
-    if (fragment && !this.turn(message)) this.insert(fragment, parent);
-    this.dispatch(`chat:arrived-${message}`);
-    this.replay(message);
+  /**
+   * @param {string} kind
+   * @param {any} data
+   */
+  hear(kind, data) {
+    if (this.isAtNewest) this.branch.hear(kind, data);
+    if (kind === "generation.stage") this.live.get(data.message)?.showStage(data);
+    else if (kind === "message.created") this.show();
+    else this.showOne(data.message);
+    if (kind === "stream-reset" || this.branch.isStale) this.resync();
   }
 
-  /** @param {number} message */
-  arrival(message) {
-    return new Promise((resolve) => {
-      this.addEventListener(`chat:arrived-${message}`, resolve, { once: true });
-      setTimeout(resolve, 3000);
-    });
+  /** Make the turns those of the branch that was heard. */
+  show() {
+    const { ids } = this.branch;
+    for (const article of this.articles) if (!ids.includes(idOf(article))) this.drop(article);
+    for (const id of ids) this.showOne(id);
+  }
+
+  /** @param {number} id  of a message that may be on the page */
+  showOne(id) {
+    const reader = this.branch.reader(id);
+    const live = this.live.get(id);
+    if (!reader) return;
+    live?.schedule();
+    if (!this.turn(id) || (!live && !reader.isOver)) this.bring(id);
+    else if (!reader.isWhole) this.resync();
+    else if (live && reader.isOver) this.finish(id, live);
+  }
+
+  /** @param {number} id  of a message whose turn is not here, or is one of an answer that was continued */
+  async bring(id) {
+    if (this.fetching.has(id)) return;
+    this.fetching.add(id);
+    const askedAt = this.branch.now;
+    const article = await this.fetchTurn(id);
+    this.fetching.delete(id);
+    if (!this.branch.reader(id)) return;
+    if (article) this.place(article, askedAt);
+    else {
+      this.branch.fail();
+      setTimeout(() => this.resync(), PAUSE);
+    }
   }
 
   /**
-   * Put a turn after its parent; what stood there belongs to another branch now.
-   * @param {HTMLElement} article
-   * @param {number | null} parent
+   * @param {HTMLElement} article  of a message on the branch
+   * @param {number} askedAt
    */
-  insert(article, parent) {
-    const before = parent === null ? null : this.turn(parent);
-    if (parent !== null && !before) return;
-    while (before?.nextElementSibling) this.drop(before.nextElementSibling);
-    this.turns?.append(article);
-    this.settle(article);
+  place(article, askedAt) {
+    const id = idOf(article);
+    const old = this.turn(id);
+    const { ids } = this.branch;
+    const after = ids.slice(ids.indexOf(id) + 1).map((next) => this.turn(next)).find(Boolean);
+    this.forget(id);
+    if (old) old.replaceWith(article);
+    else if (after) after.before(article);
+    else this.turns?.append(article);
+    this.settle(article, askedAt);
   }
 
-  /** @param {Element} article */
+  /** @param {HTMLElement} article */
   drop(article) {
-    const id = Number(/** @type {HTMLElement} */ (article).dataset.message);
-    this.live.get(id)?.discard();
-    this.live.delete(id);
+    this.forget(idOf(article));
     article.remove();
     this.dispatch("chat:running");
   }
 
-  /** @param {HTMLElement} article  that has just come onto the page */
-  settle(article) {
+  /** @param {number} id  of an answer that is not written any more, or not here */
+  forget(id) {
+    this.live.get(id)?.discard();
+    this.live.delete(id);
+  }
+
+  /**
+   * @param {HTMLElement} article  that has just come onto the page
+   * @param {number} askedAt
+   */
+  settle(article, askedAt) {
     decorate(article);
     for (const button of article.querySelectorAll("[data-copy]")) /** @type {HTMLElement} */ (button).hidden = false;
-    if (article.getAttribute("aria-busy") === "true") {
-      this.adopt(article);
-      announce(say("answering"));
-    }
+    this.read(article, askedAt);
+    if (this.live.has(idOf(article))) announce(say("answering"));
     this.stick();
   }
 
-  /** @param {HTMLElement} article */
-  adopt(article) {
-    const id = Number(article.dataset.message);
-    this.live.set(id, new LiveAnswer(article));
+  /**
+   * Take what a turn says of its message. The text of one that is not written any more is in the turn alone.
+   * @param {HTMLElement} article
+   * @param {number} askedAt
+   */
+  read(article, askedAt) {
+    const id = idOf(article);
+    const reader = /** @type {import("./reader.js").Reader} */ (this.branch.reader(id));
+    const isBusy = article.getAttribute("aria-busy") === "true";
+    const text = isBusy ? JSON.parse(article.querySelector("script[type='application/json']")?.textContent ?? '""') : "";
+    // What is over, and here, can be compared with what is heard of it again.
+    const isKnown = !isBusy && reader.text && reader.isOver && reader.isWhole;
+    if (!isKnown && !reader.take(text, !isBusy, askedAt)) this.branch.fail();
+    if (isBusy) this.live.set(id, new LiveAnswer(article, reader));
     this.dispatch("chat:running");
-    if (this.ended.has(id)) this.finished(this.ended.get(id));
-    this.ended.delete(id);
+    this.showOne(id);
+    if (this.branch.isStale) this.resync();
   }
 
   /**
    * Take the turns that the server made of what was just sent.
    * @param {string} html
+   * @param {number | null} [after]  the message before them
    */
-  append(html) {
+  append(html, after = this.branch.newest) {
     this.follows = true;
-    for (const article of articlesOf(html)) {
-      const id = Number(article.dataset.message);
-      if (!this.turn(id)) {
-        this.turns?.append(article);
-        this.settle(article);
-      }
-      this.replay(id);
+    // The branch took another way meanwhile: the snapshot says which.
+    if (after !== null && !this.branch.reader(after)) {
+      this.branch.fail();
+      this.resync();
+      return;
     }
+    for (const article of articlesOf(html)) {
+      const id = idOf(article);
+      if (!this.branch.reader(id)) this.branch.put(id, after);
+      // Events may have been quicker: this is older than all of them.
+      if (!this.turn(id)) this.place(article, 0);
+      after = id;
+    }
+    this.show();
   }
 
   /**
-   * Something happened to an answer; if its turn is still being fetched, it is told when it is here.
-   * @param {string} kind
-   * @param {any} data
+   * Give an answer whose text is whole what a finished turn has.
+   * @param {number} id
+   * @param {LiveAnswer} live
    */
-  hear(kind, data) {
-    const live = this.live.get(data.message);
-    if (!live) {
-      this.waiting.get(data.message)?.push([kind, data]);
-    } else if (kind === "stage") {
-      live.showStage(data);
-    } else if (kind === "finished") {
-      this.finished(data);
-    } else if (!live.read(data)) {
-      // A piece between is missing. This one is tried again after the snapshot.
-      this.waiting.set(data.message, [...(this.waiting.get(data.message) ?? []), [kind, data]]);
-      this.resync();
-    }
-  }
-
-  /** @param {number} message  whose events were kept */
-  replay(message) {
-    const events = this.waiting.get(message) ?? [];
-    this.waiting.delete(message);
-    for (const [kind, data] of events) {
-      // What the snapshot lacks as well is whole at the latest when the answer is finished.
-      if (kind === "delta") this.live.get(message)?.read(data);
-      else this.hear(kind, data);
-    }
-  }
-
-  /** @param {{message: number, status: string, length: number}} end */
-  async finished(end) {
-    const { message, status, length } = end;
-    const live = this.live.get(message);
-    if (!live) {
-      // The answer was quicker than the reply to the form that asked for it.
-      if (!this.turn(message)) this.ended.set(message, end);
-      return;
-    }
-    const isWhole = await live.finish(length);
-    const fresh = await this.fetchTurn(message);
-    if (this.live.get(message) !== live) return;
-    live.discard();
-    this.live.delete(message);
+  async finish(id, live) {
+    if (live.isEnding) return;
+    live.isEnding = true;
+    const isWhole = await live.finish();
+    const askedAt = this.branch.now;
+    const fresh = await this.fetchTurn(id);
+    if (this.live.get(id) !== live) return;
+    this.forget(id);
     const old = live.article;
     if (!fresh) {
       // Offline at this very moment: leave what is there, without its tools.
       old.removeAttribute("aria-busy");
-    } else if (isWhole) {
+    } else if (isWhole && live.reader.isOver && fresh.getAttribute("aria-busy") !== "true") {
       // The text stays as it is, and with it what the reader has selected.
       old.removeAttribute("aria-busy");
       old.dataset.status = fresh.dataset.status;
       for (const part of old.querySelectorAll(":scope > :not(h2, [data-prose])")) part.remove();
       old.append(...fresh.querySelectorAll(":scope > :not(h2, [data-prose])"));
-      this.settle(old);
+      this.settle(old, askedAt);
     } else {
-      old.replaceWith(fresh);
-      this.settle(fresh);
+      this.place(fresh, askedAt);
     }
     this.dispatch("chat:running");
-    announce(say({ cancelled: "answer_cancelled", failed: "answer_failed" }[status] ?? "answer_ready"));
+    const status = fresh?.dataset.status ?? "";
+    if (!this.live.has(id)) announce(say({ cancelled: "answer_cancelled", failed: "answer_failed" }[status] ?? "answer_ready"));
   }
 
   /** @param {number} id @returns {Promise<HTMLElement | null>} */
@@ -320,6 +375,7 @@ export class ChatLog extends HTMLElement {
   /** @param {HTMLFormElement} form */
   async regenerate(form) {
     const old = /** @type {HTMLElement} */ (form.closest(".turn"));
+    const before = this.articles[this.articles.indexOf(old) - 1];
     const data = new FormData(form);
     const assistant = new FormData(/** @type {HTMLFormElement} */ (document.getElementById("composer"))).get("assistant");
     if (assistant) data.set("assistant", assistant);
@@ -327,12 +383,7 @@ export class ChatLog extends HTMLElement {
     const answer = await post(form.action, data);
     for (const button of old.querySelectorAll("button")) button.disabled = false;
     if (!answer.ok) return this.dispatch("chat:error", answer.reason);
-    // The event that says the same may have been quicker.
-    if (old.isConnected) {
-      while (old.nextElementSibling) this.drop(old.nextElementSibling);
-      this.drop(old);
-    }
-    this.append(answer.data.html);
+    this.append(answer.data.html, before ? idOf(before) : null);
   }
 
   // ---------- the reader ----------
@@ -411,5 +462,11 @@ function articlesOf(html) {
   const parsed = new DOMParser().parseFromString(html, "text/html");
   return Array.from(parsed.querySelectorAll("article[data-message]"), (article) => /** @type {HTMLElement} */ (document.adoptNode(article)));
 }
+
+/** @param {HTMLElement} article */
+const idOf = (article) => Number(article.dataset.message);
+
+/** @param {number} milliseconds @returns {Promise<void>} */
+const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 customElements.define("chat-log", ChatLog);
