@@ -226,8 +226,8 @@ class Generation(models.Model):
 
     @property
     def seconds(self) -> float | None:
-        """How long the backend took, in seconds; None while it is not known."""
-        if self.started_at and self.finished_at:
+        """How long the backend took, in seconds; None while it is not known, or where the clock was set meanwhile."""
+        if self.started_at and self.finished_at and self.started_at <= self.finished_at:
             return (self.finished_at - self.started_at).total_seconds()
         return None
 

@@ -71,19 +71,22 @@ class DeathWatch:
     def __init__(self) -> None:
         self._seen: dict[int, tuple[datetime | None, float]] = {}
         """The newest sign of each answer, and when we saw it first."""
+        self._looked_at = 0.0
 
     def reap(self, age: float) -> int:
         """Mark the answers without a new sign for ``age`` seconds as interrupted; return how many there were."""
         now = time.monotonic()
+        # Where we could not look for so long, or not end one, others could give no sign: all get their time again.
+        seen = self._seen if now - self._looked_at < age else {}
+        self._seen, self._looked_at = {}, now
         signs = dict(Generation.objects.running().values_list("pk", "heartbeat_at"))
-        self._seen = {
-            pk: self._seen[pk] if pk in self._seen and self._seen[pk][0] == sign else (sign, now)
-            for pk, sign in signs.items()
-        }
-        silent = [pk for pk, (_, since) in self._seen.items() if now - since >= age]
+        seen = {pk: seen[pk] if pk in seen and seen[pk][0] == sign else (sign, now) for pk, sign in signs.items()}
+        silent = [pk for pk, (_, since) in seen.items() if now - since >= age]
         dead = Generation.objects.running().filter(pk__in=silent).select_related("message__conversation")
-        return sum(
+        reaped = sum(
             end_generation(generation, Status.INCOMPLETE, unless_renewed=True, finish_reason="interrupted")
             for generation in dead
             if generation.heartbeat_at == signs[generation.pk]
         )
+        self._seen = seen
+        return reaped

@@ -12,9 +12,10 @@ import os
 import socket
 import threading
 import uuid
+from contextlib import suppress
 from functools import partial
 
-from asgiref.sync import sync_to_async
+from asgiref.sync import ThreadSensitiveContext, sync_to_async
 from django.conf import settings
 from django.db import Error, close_old_connections, connections
 
@@ -27,6 +28,9 @@ logger = logging.getLogger(__name__)
 
 POLL_INTERVAL = 1.0
 """Seconds between two looks at the queue and at the rows that are ours, when nobody wakes us."""
+
+LAST_WORDS = 3.0
+"""Seconds in which the answers that are cut then must be stored; a database that is away would keep them for ever."""
 
 
 class Runner:
@@ -83,27 +87,31 @@ class Runner:
         self._awake = asyncio.Event()
         self._drafts = Drafts()
         started.set()
-        while not self._stopping:
-            try:
-                await self._take_work()
-                await self._look_after()
-            except Error:
-                # Busy or away: the rows are still there at the next look.
-                logger.exception("The database cannot be asked")
-            self._awake.clear()
-            if not self._stopping:
-                await self._wait()
-        await self._drain()
-        # This thread's, which nobody else can close.
-        await sync_to_async(connections.close_all)()
+        # A thread of its own for the database: in the common one, every request would wait while a write does.
+        async with ThreadSensitiveContext():
+            while not self._stopping:
+                await self._make_round()
+                self._awake.clear()
+                if not self._stopping:
+                    await self._wait()
+            await self._drain()
+            # That thread's, which nobody else can close.
+            await sync_to_async(connections.close_all)()
+
+    async def _make_round(self) -> None:
+        try:
+            await sync_to_async(close_old_connections)()  # after a failure, the one that failed
+            await self._take_work()
+            await self._look_after()
+        except Error:
+            # Busy or away: the rows are still there at the next look.
+            logger.exception("The database cannot be asked")
 
     async def _wait(self) -> None:
         assert self._awake is not None
-        try:
-            async with asyncio.timeout(POLL_INTERVAL):
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_interval()):
                 await self._awake.wait()
-        except TimeoutError:
-            pass
 
     async def _take_work(self) -> None:
         room = settings.CHAT_MAX_RUNNING - len(self._tasks)
@@ -125,7 +133,7 @@ class Runner:
     async def _look_after(self) -> None:
         """Renew what is ours, stop what is no longer, reap what died, tell who waits, end the streams of who left."""
         now = asyncio.get_running_loop().time()
-        if now - self._renewed_at < min(POLL_INTERVAL, settings.CHAT_HEARTBEAT_INTERVAL):
+        if now - self._renewed_at < _interval():
             return
         self._renewed_at = now
         running = set(self._tasks)
@@ -135,7 +143,6 @@ class Runner:
                 task.cancel()
 
     def _look_at_rows(self, running: set[int]) -> set[int]:
-        close_old_connections()
         ours = renew(self.name, running) if running else set()
         if reaped := self._watch.reap(3 * settings.CHAT_HEARTBEAT_INTERVAL):
             logger.warning("%s answers of a process that died were marked as interrupted", reaped)
@@ -155,7 +162,12 @@ class Runner:
         for task in unfinished:
             task.cancel()
         if unfinished:
-            await asyncio.wait(unfinished, timeout=5)
+            await asyncio.wait(unfinished, timeout=LAST_WORDS)
+
+
+def _interval() -> float:
+    """Return the seconds between two rounds when nobody wakes us."""
+    return min(POLL_INTERVAL, settings.CHAT_HEARTBEAT_INTERVAL)
 
 
 runner = Runner()

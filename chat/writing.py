@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from contextlib import aclosing, suppress
 from itertools import chain, repeat
-from typing import Any
+from typing import Any, TypeVar
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
@@ -25,6 +25,8 @@ from chat.models import Generation, Role, Status
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 
 async def run_generation(generation: Generation, drafts: Drafts | None = None) -> None:
     """Let the backend write the claimed answer to its end; it is over afterwards, one way or another.
@@ -35,7 +37,7 @@ async def run_generation(generation: Generation, drafts: Drafts | None = None) -
     try:
         finish = await _stream_into(draft, generation)
         await draft.close()
-        await _end(lambda: _finish(generation, finish))
+        await _patiently(lambda: _finish(generation, finish))
     except LostGenerationError:
         logger.info("Generation %s was ended by somebody else", generation.pk)
     except ChatBackendError as error:
@@ -45,7 +47,7 @@ async def run_generation(generation: Generation, drafts: Drafts | None = None) -
         # The process stops, or a user cancelled: then the row has its last status already.
         with suppress(LostGenerationError):
             await draft.close()
-        await _end(lambda: end_generation(generation, Status.INCOMPLETE, finish_reason="interrupted"))
+        await _patiently(lambda: end_generation(generation, Status.INCOMPLETE, finish_reason="interrupted"))
         raise
     except Exception as error:
         # A plugin may raise anything; its answer fails, nobody else's.
@@ -59,7 +61,7 @@ async def _stream_into(draft: Draft, generation: Generation) -> Finish:
     Raises:
         StreamInterrupted: it ended without saying so.
     """
-    request = await sync_to_async(build_request)(generation)
+    request = await _patiently(lambda: build_request(generation))
     async with aclosing(chat_backends.stream(generation.backend, request)) as stream:
         async for event in stream:
             match event:
@@ -102,23 +104,23 @@ def _opaque_name(owner_id: int) -> str:
 async def _fail_with_text(draft: Draft, generation: Generation, error: Exception) -> None:
     with suppress(LostGenerationError):
         await draft.close()
-        await _end(lambda: _fail(generation, error))
+        await _patiently(lambda: _fail(generation, error))
 
 
-async def _end(end: Callable[[], object]) -> None:
-    """Give an answer its last status, however long the database is away: nobody else would, while we live."""
+async def _patiently(ask: Callable[[], T]) -> T:
+    """Ask the database, however long it is away: nobody else would begin or end an answer of ours, while we live."""
 
-    def ask() -> None:
+    def ask_anew() -> T:
         close_old_connections()
-        end()
+        return ask()
 
-    for pause in chain(RETRY_AFTER, repeat(RETRY_AFTER[-1])):
+    pauses = chain(RETRY_AFTER, repeat(RETRY_AFTER[-1]))
+    while True:
         try:
-            await sync_to_async(ask)()
-            break
+            return await sync_to_async(ask_anew)()
         except (OperationalError, InterfaceError) as error:
-            logger.warning("An answer cannot be ended yet: %s", error)
-            await asyncio.sleep(pause)
+            logger.warning("An answer has to wait for the database: %s", error)
+            await asyncio.sleep(next(pauses))
 
 
 def _finish(generation: Generation, finish: Finish) -> None:

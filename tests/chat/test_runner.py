@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
+from django.db import OperationalError
 from django.utils import timezone
 
 from chat import pieces
 from chat.generation import cancel_generation
 from chat.models import DraftPiece, Generation, Message, Status
+from chat.queue import DeathWatch
 from chat.runner import Runner
-from tests.fakes import ScriptedBackend
+from chat.writing import build_request
+from tests.fakes import ScriptedBackend, claim_one
 from tests.patience import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -110,6 +114,40 @@ def test_it_reaps_what_a_dead_process_left(runner, ask, echo):
     )
     runner.wake()
     until(lambda: status() == Status.INCOMPLETE)
+
+
+def test_who_cannot_look_calls_nobody_dead(ask, echo, monkeypatch):
+    """While the database is away, or full, the living can give no sign either."""
+    ask(echo, "Hello")
+    claim_one("elsewhere:1:alive")
+    watch = DeathWatch()
+    assert watch.reap(0.05) == 0
+    time.sleep(0.06)
+    assert watch.reap(0.05) == 0
+
+    def refuse(*args, **values):
+        raise OperationalError("database or disk is full")
+
+    monkeypatch.setattr("chat.queue.end_generation", refuse)
+    with pytest.raises(OperationalError):
+        watch.reap(0)
+    monkeypatch.undo()
+    assert watch.reap(0.05) == 0
+    assert status() == Status.IN_PROGRESS
+
+
+def test_an_answer_waits_for_the_database_to_begin(runner, ask, echo, monkeypatch):
+    away = [OperationalError("the server closed the connection")]
+
+    def build(generation):
+        if away:
+            raise away.pop()
+        return build_request(generation)
+
+    monkeypatch.setattr("chat.writing.build_request", build)
+    ask(echo, "Hello")
+    runner.wake()
+    until(lambda: status() == Status.COMPLETED)
 
 
 def test_it_keeps_long_answers_alive(runner, ask, scripted, settings):
