@@ -2,9 +2,12 @@
 
 PYTHON ?= python3
 PORT ?= 8000
+WORKERS ?= $(or $(WEB_CONCURRENCY),1)
 VENV := .venv
 BIN := $(VENV)/bin
 MANAGE := $(BIN)/python manage.py
+
+export WEB_CONCURRENCY := $(WORKERS)
 
 .DEFAULT_GOAL := help
 .PHONY: help run setup test check format guide bench clean
@@ -12,10 +15,10 @@ MANAGE := $(BIN)/python manage.py
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: setup  ## Set up all that is missing and serve the site on http://127.0.0.1:8000 (PORT=9000 for another port)
+run: setup  ## Set up all that is missing and serve the site on http://127.0.0.1:8000 (PORT=9000, WORKERS=4 for more processes)
 	@$(MANAGE) owner_link --url http://127.0.0.1:$(PORT)
 	@echo "==> The site is on http://127.0.0.1:$(PORT) (Ctrl+C stops it)"
-	@exec $(BIN)/uvicorn chatsite.asgi:application --host 127.0.0.1 --port $(PORT) \
+	@exec $(BIN)/uvicorn chatsite.asgi:application --host 127.0.0.1 --port $(PORT) --workers $(WORKERS) \
 		--timeout-graceful-shutdown 10 --no-server-header --no-access-log --log-level warning
 
 setup: $(VENV)/.installed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
@@ -19,13 +20,39 @@ from django.utils.translation import ngettext
 
 from backends import chat_backends
 from chat import history, pages
+from chat.conversations import delete_conversation
 from chat.generation import cancel_generation
 from chat.models import Assistant, Conversation, Generation, User
 from chat.runner import runner
 
 admin.site.site_header = admin.site.site_title = "chatsite"
 admin.site.index_title = _("Administration")
-admin.site.register(User, UserAdmin)
+
+
+def _delete(conversations: Iterable[Conversation]) -> None:
+    """Delete them as their owners would: what is being written there stops, and open pages are told."""
+    for conversation in conversations:
+        for answer in delete_conversation(conversation):
+            runner.cancel(answer)
+
+
+class WithAnswersAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """For rows with which answers go, that nobody may delete by themselves."""
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        names, counts, missing, protected = super().get_deleted_objects(objs, request)
+        return names, counts, missing - {str(Generation._meta.verbose_name)}, protected
+
+
+@admin.register(User)
+class PersonAdmin(WithAnswersAdmin, UserAdmin):  # type: ignore[type-arg]
+    def delete_model(self, request: HttpRequest, obj: User) -> None:
+        _delete(obj.conversations.all())
+        super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        _delete(Conversation.objects.filter(owner__in=queryset))
+        super().delete_queryset(request, queryset)
 
 
 class LinesField(forms.CharField):
@@ -102,7 +129,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 @admin.register(Conversation)
-class ConversationAdmin(ReadOnlyAdmin):
+class ConversationAdmin(WithAnswersAdmin, ReadOnlyAdmin):
     list_display = ["title", "owner", "assistant", "created_at", "updated_at", "is_archived"]
     list_select_related = ["owner", "assistant"]
     list_filter = ["assistant", "is_archived", "created_at"]
@@ -110,6 +137,12 @@ class ConversationAdmin(ReadOnlyAdmin):
     date_hierarchy = "created_at"
     fields = ["title", "owner", "assistant", "created_at", "updated_at", "transcript"]
     readonly_fields = ["transcript"]
+
+    def delete_model(self, request: HttpRequest, obj: Conversation) -> None:
+        _delete([obj])
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Conversation]) -> None:
+        _delete(queryset)
 
     def get_fields(self, request: HttpRequest, obj: Conversation | None = None) -> list[Any]:
         """Return the transcript only for those who may read what others wrote."""

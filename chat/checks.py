@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.apps import AppConfig
-from django.core.checks import CheckMessage, Tags, Warning, register
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import connection
 
 from backends import chat_backends
@@ -14,6 +16,37 @@ from backends.checks import check_chat_backends
 from chat.models import Assistant
 
 register(check_chat_backends, "backends")
+
+
+@register("chat")
+def check_processes(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Find several processes without a Redis by which they hear of each other, and an address that is none."""
+    if settings.REDIS_URL and not _is_redis_url(settings.REDIS_URL):
+        return [
+            Error(
+                "REDIS_URL is no address of a Redis server.",  # it may have a password in it
+                hint="Write redis://host:6379/0, rediss://… for TLS, or unix:///path/to/redis.sock.",
+                id="chat.E001",
+            )
+        ]
+    if settings.WEB_CONCURRENCY > 1 and not settings.REDIS_URL:
+        return [
+            Warning(
+                f"{settings.WEB_CONCURRENCY} processes are to serve the site, and there is no REDIS_URL.",
+                hint="Pages hear only of the answers that their own process writes. Set REDIS_URL, or run one process.",
+                id="chat.W002",
+            )
+        ]
+    return []
+
+
+def _is_redis_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        where = parts.path if parts.scheme == "unix" else parts.hostname
+        return parts.scheme in {"redis", "rediss", "unix"} and bool(where) and parts.port != 0
+    except ValueError:
+        return False
 
 
 @register(Tags.database)

@@ -69,6 +69,8 @@ class Draft:
 
     def __init__(self, drafts: Drafts, generation: Generation) -> None:
         self.generation = generation
+        self.run = [generation.worker, generation.started_at]
+        """What the row says as long as the answer is this worker's, and was not ended and continued meanwhile."""
         self.told = Stage("queued")
         """The stage that readers and row know of; at first it is the one that needs no telling."""
         self.pieces = 0
@@ -267,8 +269,8 @@ def _store(changes: Sequence[Change]) -> set[int]:
     with transaction.atomic():
         # Locked where the database locks rows: whoever ends an answer waits for its text, or we see that it is over.
         rows = Generation.objects.running().filter(pk__in=by_pk).order_by("pk").select_for_update(no_key=True)
-        workers = dict(rows.values_list("pk", "worker"))
-        ours = [change for pk, change in by_pk.items() if workers.get(pk) == change.draft.generation.worker]
+        runs = {pk: run for pk, *run in rows.values_list("pk", "worker", "started_at")}
+        ours = [change for pk, change in by_pk.items() if runs.get(pk) == change.draft.run]
         _store_texts([change for change in ours if change.text])
         for change in ours:
             if change.has_new_place:

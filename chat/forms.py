@@ -30,6 +30,7 @@ class QuestionForm(forms.Form):
     assistant = forms.ModelChoiceField(
         Assistant.objects.none(),
         to_field_name="slug",
+        empty_label=None,
         error_messages={"invalid_choice": _("This assistant is not there any more. Choose another one.")},
     )
 
@@ -51,6 +52,10 @@ class QuestionForm(forms.Form):
                 params={"length": f"{len(content):,}", "limit": f"{settings.CHAT_MAX_MESSAGE_LENGTH:,}"},
             )
         return content
+
+    def renew_key(self) -> None:
+        """Let what was sent be sent again as another message."""
+        self.data = {**self.data, "content": self.data["content"], "key": str(uuid.uuid4())}
 
     def question(self) -> Question:
         """Return what was sent; the form is valid."""

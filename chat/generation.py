@@ -1,7 +1,8 @@
 """The life of an answer as rows: started, continued, cancelled, ended.
 
 Each verb says what holds afterwards. Every change of status is a conditional update: of two that happen at the same
-moment, one wins. ``chat.writing`` lets a backend write the answer in between.
+moment, one wins. Verbs that move the shown branch hold the conversation meanwhile. docs/races.md has all outcomes.
+``chat.writing`` lets a backend write the answer in between.
 """
 
 from __future__ import annotations
@@ -17,33 +18,23 @@ from django.utils import timezone
 
 from backends import Stage
 from chat import events, pieces
+from chat.conversations import hold, publish_conversation
 from chat.models import Assistant, Conversation, Generation, Message, Role, Status, User
+from chat.refusals import (
+    AssistantGoneError,
+    ConversationBusyError,
+    KeyReusedError,
+    NotContinuableError,
+    RefusedError,
+    SiteBusyError,
+    TooManyUnfinishedError,
+)
 
 TITLE_LENGTH = 60
 
 
-class ConversationBusyError(Exception):
-    """An answer is being written at this place of the conversation."""
-
-
-class KeyReusedError(Exception):
-    """The key of a message was used before, for another text."""
-
-
-class TooManyUnfinishedError(Exception):
-    """This person has as many unfinished answers as anybody may have."""
-
-
-class SiteBusyError(TooManyUnfinishedError):
-    """The site has as many unfinished answers as it may have."""
-
-
 class LostGenerationError(Exception):
     """The row is no longer ours: cancelled, reaped or deleted meanwhile."""
-
-
-class NotContinuableError(Exception):
-    """The answer was not cut, has no text to go on from, or is not the newest of the shown branch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,12 +54,14 @@ def start_conversation(owner: User, question: Question) -> Generation:
     Raises:
         KeyReusedError: the key belongs to another text.
         TooManyUnfinishedError: so many of the owner's answers are unfinished that there may be no more.
+        AssistantGoneError: it was deleted meanwhile.
     """
 
     def store() -> Generation:
+        _check_room(owner.pk)
         title = _title(question.content)
         conversation = Conversation.objects.create(owner=owner, title=title, assistant=question.assistant)
-        return _store_question(conversation, question)
+        return _store_question(conversation, None, question)
 
     return _once(owner, question, store)
 
@@ -79,27 +72,57 @@ def start_generation(conversation: Conversation, question: Question) -> Generati
     Sending the same question again returns the generation that it has.
 
     Raises:
-        ConversationBusyError: the newest answer is not over yet.
-        KeyReusedError: the key belongs to another text.
-        TooManyUnfinishedError: so many of the owner's answers are unfinished that there may be no more.
+        ConversationBusyError: the newest answer is not over yet, or another request was quicker.
+        ConversationGoneError: it was deleted meanwhile.
+        KeyReusedError, TooManyUnfinishedError, AssistantGoneError: as above.
     """
-    return _once(conversation.owner, question, lambda: _store_question(conversation, question))
+
+    def store() -> Generation:
+        _check_room(conversation.owner_id)
+        hold(conversation)
+        return _store_question(conversation, conversation.leaf_id, question)
+
+    return _once(conversation.owner, question, store, conversation)
+
+
+def edit_question(message: Message, question: Question) -> Generation:
+    """Store the question in its new words beside the old one, as a branch that is shown from now on; queue the answer.
+
+    Sending the same words again returns the generation that they have.
+
+    Raises:
+        ConversationBusyError: the newest answer of the shown branch is not over yet, or another request was quicker.
+        ConversationGoneError, KeyReusedError, TooManyUnfinishedError, AssistantGoneError: as above.
+    """
+    conversation = message.conversation
+
+    def store() -> Generation:
+        _check_room(conversation.owner_id)
+        hold(conversation)
+        return _store_question(conversation, message.parent_id, question)
+
+    return _once(conversation.owner, question, store, conversation)
 
 
 def regenerate(message: Message, assistant: Assistant) -> Generation:
     """Queue another answer to the same question, as a new branch that is shown from now on; the old one is kept.
 
     Raises:
-        ConversationBusyError: the answer is still being written.
-        TooManyUnfinishedError: so many of the owner's answers are unfinished that there may be no more.
+        ConversationBusyError: this answer or the newest one of the shown branch is not over yet, or another request was
+            quicker.
+        ConversationGoneError, TooManyUnfinishedError, AssistantGoneError: as above.
     """
     conversation = message.conversation
-    if message.generation.is_running:
-        raise ConversationBusyError
-    with transaction.atomic():
-        answer = Message.objects.create(conversation=conversation, parent=message.parent, role=Role.ASSISTANT)
-        generation = _queue(answer, assistant)
-        _show(conversation, answer, assistant)
+    try:
+        with transaction.atomic():
+            _check_room(conversation.owner_id)
+            hold(conversation, message)
+            answer = Message.objects.create(conversation=conversation, parent=message.parent, role=Role.ASSISTANT)
+            generation = _queue(answer, assistant)
+            _show(conversation, answer, assistant)
+    except IntegrityError as error:
+        _explain(error, assistant)
+        raise
     return generation
 
 
@@ -112,7 +135,7 @@ def continue_generation(message: Message) -> Generation:
     Raises:
         ConversationBusyError: the answer is being written, continued by somebody else a moment ago, for instance.
         NotContinuableError: it was not cut, has no text, or is not the newest message of the shown branch.
-        TooManyUnfinishedError: so many of the owner's answers are unfinished that there may be no more.
+        ConversationGoneError, TooManyUnfinishedError: as above.
     """
     conversation = message.conversation
     generation = message.generation
@@ -120,7 +143,6 @@ def continue_generation(message: Message) -> Generation:
         raise ConversationBusyError
     if not is_continuable(message) or conversation.leaf_id != message.pk:
         raise NotContinuableError
-    _check_room(conversation.owner_id)
     fresh: dict[str, Any] = {
         "status": Status.QUEUED,
         "queued_at": timezone.now(),
@@ -133,13 +155,14 @@ def continue_generation(message: Message) -> Generation:
         "error_code": "",
         "error_detail": "",
     }
-    if Generation.objects.filter(pk=message.pk, status=generation.status).update(**fresh) != 1:
-        raise ConversationBusyError
-    data = {"message": message.pk, "status": Status.QUEUED}
-    events.publish(events.conversation_channel(conversation.pk), "message.continued", data)
-    publish_conversation(conversation, running=True)
-    message.generation.refresh_from_db()
-    return message.generation
+    with transaction.atomic():
+        _check_room(conversation.owner_id)
+        hold(conversation)
+        if Generation.objects.filter(pk=message.pk, status=generation.status).update(**fresh) != 1:
+            raise ConversationBusyError
+        generation.refresh_from_db()
+        transaction.on_commit(lambda: _publish_continued(message))
+    return generation
 
 
 def is_continuable(message: Message) -> bool:
@@ -159,14 +182,13 @@ def cancel_generation(generation: Generation) -> bool:
     return end_generation(generation, Status.CANCELLED)
 
 
-def delete_conversation(conversation: Conversation) -> None:
-    """Delete the conversation and all that belongs to it, and tell the owner's open pages."""
-    # Whoever writes here stops first: what is written into a conversation that goes would outlive it.
-    for generation in Generation.objects.unfinished().filter(message__conversation=conversation):
-        end_generation(generation, Status.CANCELLED)
-    pk = conversation.pk
-    conversation.delete()
-    events.publish(events.user_channel(conversation.owner_id), "conversation.deleted", {"conversation": str(pk)})
+def end_answers_of_the_deactivated() -> int:
+    """End what is being written for people who may not sign in any more; return how many answers there were.
+
+    The text so far is kept. Whoever writes them sees at the next look that the rows are no longer theirs.
+    """
+    left = Generation.objects.unfinished().filter(message__conversation__owner__is_active=False)
+    return sum(end_generation(generation, Status.CANCELLED, finish_reason="deactivated") for generation in left)
 
 
 def stage_event(generation: Generation, stage: Stage) -> events.Message:
@@ -186,14 +208,18 @@ def end_generation(generation: Generation, status: Status, *, unless_renewed: bo
     False if it had a last status already, or with ``unless_renewed`` if its worker gave a sign of life meanwhile.
     """
     unfinished = Generation.objects.unfinished().filter(pk=generation.pk)
+    if generation.status == Status.IN_PROGRESS:
+        # This run: if it was ended and continued meanwhile, the next one is not the caller's to end.
+        unfinished = unfinished.filter(started_at=generation.started_at)
     if unless_renewed:
         unfinished = unfinished.filter(heartbeat_at=generation.heartbeat_at)
     with transaction.atomic():
         if unfinished.update(status=status, finished_at=timezone.now(), **values) != 1:
             return False
         pieces.fold([generation.pk])
-    message = Message.objects.select_related("conversation", "generation").get(pk=generation.pk)
-    _publish_finished(message)
+        # Before somebody can delete it.
+        message = Message.objects.select_related("conversation", "generation").get(pk=generation.pk)
+        transaction.on_commit(lambda: _publish_finished(message))
     return True
 
 
@@ -211,41 +237,54 @@ def _publish_finished(message: Message) -> None:
     publish_conversation(message.conversation)
 
 
-def publish_conversation(conversation: Conversation, *, running: bool | None = None) -> None:
-    """Tell the owner's open pages the title, and whether an answer is being written; None looks it up."""
-    if running is None:
-        running = Generation.objects.unfinished().filter(message__conversation=conversation).exists()
-    data = {"conversation": str(conversation.pk), "title": conversation.title, "running": running}
-    events.publish(events.user_channel(conversation.owner_id), "conversation.updated", data)
+def _publish_continued(message: Message) -> None:
+    data = {"message": message.pk, "status": Status.QUEUED}
+    events.publish(events.conversation_channel(message.conversation_id), "message.continued", data)
+    publish_conversation(message.conversation)
 
 
-def _already_sent(owner: User, question: Question) -> Generation | None:
+def _already_sent(owner: User, question: Question, conversation: Conversation | None) -> Generation | None:
     sent = Message.objects.owned_by(owner).filter(key=question.key).first()
     if sent is None:
         return None
-    if sent.content != question.content:
+    if sent.content != question.content or (conversation and sent.conversation_id != conversation.pk):
         raise KeyReusedError
-    return Generation.objects.select_related("message__conversation").filter(message__parent=sent).earliest("queued_at")
+    answers = Generation.objects.filter(message__parent=sent).order_by("pk")
+    return answers.select_related("message__conversation").first()
 
 
-def _once(owner: User, question: Question, store: Callable[[], Generation]) -> Generation:
+def _once(
+    owner: User, question: Question, store: Callable[[], Generation], conversation: Conversation | None = None
+) -> Generation:
     """Store the question in one transaction, or return the generation that it has from the first time."""
-    if sent := _already_sent(owner, question):
+    if sent := _already_sent(owner, question, conversation):
         return sent
     try:
         with transaction.atomic():
             return store()
-    except IntegrityError:
-        # The same request got there first, in another process or thread.
-        if sent := _already_sent(owner, question):
+    except (IntegrityError, RefusedError) as error:
+        # The same request got there first, in another process or thread, and may be why this one is refused.
+        if sent := _already_sent(owner, question, conversation):
             return sent
+        if isinstance(error, IntegrityError):
+            _explain(error, question.assistant)
         raise
 
 
-def _store_question(conversation: Conversation, question: Question) -> Generation:
+def _explain(error: IntegrityError, assistant: Assistant) -> None:
+    """Raise what is behind the error, if it is nothing of ours.
+
+    Raises:
+        AssistantGoneError: a row would have named an assistant that was deleted meanwhile.
+    """
+    if not Assistant.objects.filter(pk=assistant.pk).exists():
+        raise AssistantGoneError from error
+
+
+def _store_question(conversation: Conversation, parent: int | None, question: Question) -> Generation:
     message = Message.objects.create(
         conversation=conversation,
-        parent_id=conversation.leaf_id,
+        parent_id=parent,
         role=Role.USER,
         content=question.content,
         key=question.key,
@@ -257,7 +296,6 @@ def _store_question(conversation: Conversation, question: Question) -> Generatio
 
 
 def _queue(answer: Message, assistant: Assistant) -> Generation:
-    _check_room(answer.conversation.owner_id)
     parameters: dict[str, Any] = {"system_prompt": assistant.system_prompt, "stop": assistant.stop}
     for name in ("temperature", "top_p", "max_output_tokens", "seed"):
         parameters[name] = getattr(assistant, name)
@@ -272,12 +310,13 @@ def _queue(answer: Message, assistant: Assistant) -> Generation:
 
 
 def _check_room(owner_id: int) -> None:
-    """Refuse one more answer where there are too many; two requests at the same moment may both be let in.
+    """Refuse one more answer where there are too many.
 
     Raises:
-        TooManyUnfinishedError: of this person.
-        SiteBusyError: of everybody.
+        TooManyUnfinishedError: of this person; exactly, because their requests go one after another from here on.
+        SiteBusyError: of everybody; requests of several people at the same moment may go past it.
     """
+    list(User.objects.select_for_update(no_key=True).filter(pk=owner_id).values_list("pk"))
     unfinished = Generation.objects.unfinished()
     if unfinished.filter(message__conversation__owner=owner_id).count() >= settings.CHAT_MAX_UNFINISHED_PER_USER:
         raise TooManyUnfinishedError
@@ -286,15 +325,9 @@ def _check_room(owner_id: int) -> None:
 
 
 def _show(conversation: Conversation, answer: Message, assistant: Assistant) -> None:
-    """Make the new answer the end of the shown branch, if that branch is still the one that the caller saw.
-
-    Raises:
-        ConversationBusyError: another request moved on, or an answer is being written at the end of the branch.
-    """
-    busy = Generation.objects.unfinished().filter(pk=conversation.leaf_id).exists()
-    shown = Conversation.objects.filter(pk=conversation.pk, leaf=conversation.leaf_id)
-    if busy or shown.update(leaf=answer, assistant=assistant, updated_at=timezone.now()) != 1:
-        raise ConversationBusyError
+    """Make the new answer the end of the shown branch; the caller holds the conversation."""
+    held = Conversation.objects.filter(pk=conversation.pk)
+    held.update(leaf=answer, assistant=assistant, updated_at=timezone.now())
     conversation.leaf = answer
     transaction.on_commit(lambda: _publish_created(conversation, answer))
 
@@ -310,7 +343,7 @@ def _publish_created(conversation: Conversation, answer: Message) -> None:
             "generation": Status.QUEUED if message.role == Role.ASSISTANT else None,
         }
         events.publish(channel, "message.created", data)
-    publish_conversation(conversation, running=True)
+    publish_conversation(conversation)
 
 
 def _title(content: str) -> str:

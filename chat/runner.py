@@ -21,6 +21,7 @@ from django.db import Error, close_old_connections, connections
 
 from chat import events, pieces
 from chat.drafts import Drafts
+from chat.generation import end_answers_of_the_deactivated
 from chat.queue import DeathWatch, claim, renew, show_queue
 from chat.writing import run_generation
 
@@ -123,7 +124,9 @@ class Runner:
             task.add_done_callback(partial(self._forget, generation.pk))
 
     def _forget(self, pk: int, task: asyncio.Task[None]) -> None:
-        self._tasks.pop(pk, None)
+        # Continued while its backend was being closed: then another run of it is there already.
+        if self._tasks.get(pk) is task:
+            del self._tasks[pk]
         if not task.cancelled() and (error := task.exception()) is not None:
             # Its row is reaped, by us or by another process, once its heartbeat is old.
             logger.error("Generation %s could not be ended", pk, exc_info=error)
@@ -143,6 +146,7 @@ class Runner:
                 task.cancel()
 
     def _look_at_rows(self, running: set[int]) -> set[int]:
+        end_answers_of_the_deactivated()
         ours = renew(self.name, running) if running else set()
         if reaped := self._watch.reap(3 * settings.CHAT_HEARTBEAT_INTERVAL):
             logger.warning("%s answers of a process that died were marked as interrupted", reaped)

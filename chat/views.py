@@ -7,13 +7,14 @@ POST that redirects.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 from urllib.parse import quote
 
 from django.conf import settings
 from django.contrib.auth import login
 from django.contrib.auth.decorators import login_required
-from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
@@ -23,8 +24,7 @@ from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.http import content_disposition_header
 from django.utils.text import slugify
-from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST, require_safe
@@ -32,32 +32,43 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from backends import InvalidChatBackend, chat_backends
 from chat import events, history, pages
 from chat.accounts import is_owner_token, needs_owner
+from chat.conversations import delete_conversation, rename_conversation, show_branch
 from chat.forms import OwnerForm, QuestionForm, TitleForm
 from chat.generation import (
-    ConversationBusyError,
-    KeyReusedError,
-    NotContinuableError,
-    SiteBusyError,
-    TooManyUnfinishedError,
+    Question,
     cancel_generation,
     continue_generation,
-    delete_conversation,
-    publish_conversation,
+    edit_question,
     regenerate,
     start_conversation,
     start_generation,
 )
-from chat.models import Assistant, Conversation, Generation, Message, User
+from chat.models import Assistant, Conversation, Generation, Message, Role, User
+from chat.refusals import (
+    AssistantGoneError,
+    ConversationBusyError,
+    ConversationGoneError,
+    KeyReusedError,
+    NotContinuableError,
+    RefusedError,
+    SiteBusyError,
+    TooManyUnfinishedError,
+)
 from chat.runner import runner
 
-_BUSY = gettext_lazy("An answer is still being written here. Wait for it, or cancel it.")
-
-_TOO_MANY = gettext_lazy("Many of your answers are still being written. Wait for one of them, or cancel one.")
-
-_SITE_BUSY = gettext_lazy("The site is very busy. Your message is kept here: send it again in a moment.")
-
-_STATUSES = {"busy": 409, "too_many": 429}
-"""HTTP statuses by the code of what is wrong with a form; 422 for everything else."""
+_REFUSALS: dict[type[RefusedError], tuple[int, Promise]] = {
+    AssistantGoneError: (422, _("This assistant is not there any more. Choose another one.")),
+    ConversationBusyError: (409, _("An answer is still being written here. Wait for it, or cancel it.")),
+    ConversationGoneError: (404, _("This conversation was deleted.")),
+    KeyReusedError: (422, _("This text was changed after it had been sent. Send it again to ask anew.")),
+    NotContinuableError: (409, _("There is nothing to continue here. Reload the page.")),
+    SiteBusyError: (503, _("The site is very busy. Try again in a moment.")),
+    TooManyUnfinishedError: (
+        429,
+        _("Many of your answers are still being written. Wait for one of them, or cancel one."),
+    ),
+}
+"""What people are told of each refusal, and its HTTP status; what is wrong with a form is 422."""
 
 _pages_and_forms = require_http_methods(["GET", "HEAD", "POST"])
 
@@ -175,44 +186,35 @@ def _answer_with_turns(request: HttpRequest, generation: Generation, count: int)
     return JsonResponse(data, status=201)
 
 
-def _answer_with_errors(request: HttpRequest, conversation: Conversation | None, form: QuestionForm) -> HttpResponse:
-    """Say what is wrong; what was typed comes back."""
-    status = next((_STATUSES[code] for code in _STATUSES if form.has_error("__all__", code)), 422)
-    if _wants_json(request):
-        return JsonResponse({"errors": form.errors}, status=status)
-    return _render_page(request, conversation, form=form, status=status)
-
-
-def _send(request: HttpRequest, conversation: Conversation | None) -> HttpResponse:
-    """Store what was sent, in a new conversation where there is none yet, and start the answer."""
+def _send(
+    request: HttpRequest,
+    store: Callable[[Question], Generation],
+    show: Callable[[QuestionForm, int], HttpResponse],
+) -> HttpResponse:
+    """Store what was sent and start the answer, or say why not; what was typed comes back."""
     form = QuestionForm(request.POST, assistants=_assistants(request))
+    status = 422
     if form.is_valid():
         try:
-            if conversation:
-                generation = start_generation(conversation, form.question())
-            else:
-                generation = start_conversation(_user(request), form.question())
-            return _answer_with_turns(request, generation, 2)
-        except ConversationBusyError:
-            form.add_error(None, ValidationError(_BUSY, code="busy"))
-        except TooManyUnfinishedError as error:
-            form.add_error(None, ValidationError(_too_many(error), code="too_many"))
-        except KeyReusedError:
-            form.add_error(None, _("This message was changed after it had been sent. Reload the page."))
-    return _answer_with_errors(request, conversation, form)
-
-
-def _too_many(error: TooManyUnfinishedError) -> str:
-    return str(_SITE_BUSY if isinstance(error, SiteBusyError) else _TOO_MANY)
+            return _answer_with_turns(request, store(form.question()), 2)
+        except RefusedError as error:
+            status, reason = _REFUSALS[type(error)]
+            form.add_error(None, str(reason))
+            if isinstance(error, KeyReusedError):
+                form.renew_key()
+    if _wants_json(request):
+        return JsonResponse({"errors": form.errors}, status=status)
+    return show(form, status)
 
 
 @_pages_and_forms
 @login_required
 def home(request: HttpRequest) -> HttpResponse:
     """Show an empty page, or make a conversation of its first message."""
-    if request.method == "POST":
-        return _send(request, None)
-    return _render_page(request, None)
+    if request.method != "POST":
+        return _render_page(request, None)
+    store = partial(start_conversation, _user(request))
+    return _send(request, store, lambda form, status: _render_page(request, None, form=form, status=status))
 
 
 @require_safe
@@ -228,11 +230,16 @@ def messages(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """Send a message, or return the shown branch as JSON, for a page that missed something."""
     conversation = _get_conversation_for_user(request, pk)
     if request.method == "POST":
-        return _send(request, conversation)
+        return _send(request, partial(start_generation, conversation), partial(_render_refused, request, conversation))
     channels = [events.user_channel(_user(request).pk), events.conversation_channel(pk)]
     event_id = events.current_event_id(channels)
     shown = history.branch(conversation, conversation.leaf_id, settings.CHAT_PAGE_MESSAGES)
     return JsonResponse({"event_id": event_id, "messages": [_snapshot(message) for message in shown]})
+
+
+def _render_refused(request: HttpRequest, conversation: Conversation, form: QuestionForm, status: int) -> HttpResponse:
+    """Return the page with what was typed; if the conversation is gone an empty one, from where it can be sent."""
+    return _render_page(request, None if status == 404 else conversation, form=form, status=status)
 
 
 def _snapshot(message: Message) -> dict[str, Any]:
@@ -257,6 +264,27 @@ def turn(request: HttpRequest, pk: uuid.UUID, message: int) -> HttpResponse:
     return HttpResponse(_render_turns(request, found.conversation, history.branch(found.conversation, found.pk, 1)))
 
 
+@_pages_and_forms
+@never_cache
+@login_required
+def edit(request: HttpRequest, pk: uuid.UUID, message: int) -> HttpResponse:
+    """Ask an earlier question in other words, which makes a branch of its own; or show the form for that."""
+    question = _get_message_for_user(request, pk, message)
+    if question.role != Role.USER:
+        raise Http404
+    show = partial(_render_edit, request, question)
+    if request.method == "POST":
+        return _send(request, partial(edit_question, question), show)
+    assistant = _chosen(request, list(_assistants(request)), question.conversation, None)
+    initial = {"content": question.content, "assistant": assistant.slug if assistant else None}
+    return show(QuestionForm(initial=initial, assistants=_assistants(request)), 200)
+
+
+def _render_edit(request: HttpRequest, question: Message, form: QuestionForm, status: int) -> HttpResponse:
+    context = {"conversation": question.conversation, "question": question, "form": form}
+    return render(request, "chat/edit.html", context, status=status)
+
+
 @require_POST
 @login_required
 def regenerate_answer(request: HttpRequest, pk: uuid.UUID, message: int) -> HttpResponse:
@@ -264,13 +292,11 @@ def regenerate_answer(request: HttpRequest, pk: uuid.UUID, message: int) -> Http
     answer = _get_answer_for_user(request, pk, message)
     assistant = _assistant_for(request, answer)
     if assistant is None:
-        return _refuse(request, answer, _("This assistant is not there any more. Choose another one."), 422)
+        return _refuse(request, answer, AssistantGoneError())
     try:
         return _answer_with_turns(request, regenerate(answer, assistant), 1)
-    except ConversationBusyError:
-        return _refuse(request, answer, _BUSY, 409)
-    except TooManyUnfinishedError as error:
-        return _refuse(request, answer, _too_many(error), 429)
+    except RefusedError as error:
+        return _refuse(request, answer, error)
 
 
 @require_POST
@@ -280,12 +306,8 @@ def continue_answer(request: HttpRequest, pk: uuid.UUID, message: int) -> HttpRe
     answer = _get_answer_for_user(request, pk, message)
     try:
         return _answer_with_turns(request, continue_generation(answer), 1)
-    except ConversationBusyError:
-        return _refuse(request, answer, _BUSY, 409)
-    except NotContinuableError:
-        return _refuse(request, answer, _("There is nothing to continue here. Reload the page."), 409)
-    except TooManyUnfinishedError as error:
-        return _refuse(request, answer, _too_many(error), 429)
+    except RefusedError as error:
+        return _refuse(request, answer, error)
 
 
 def _assistant_for(request: HttpRequest, answer: Message) -> Assistant | None:
@@ -295,10 +317,11 @@ def _assistant_for(request: HttpRequest, answer: Message) -> Assistant | None:
     return usable.filter(pk=answer.generation.assistant_id or 0).first()
 
 
-def _refuse(request: HttpRequest, message: Message, reason: str | Promise, status: int) -> HttpResponse:
+def _refuse(request: HttpRequest, message: Message, error: RefusedError) -> HttpResponse:
+    status, reason = _REFUSALS[type(error)]
     if _wants_json(request):
         return JsonResponse({"errors": {"__all__": [reason]}}, status=status)
-    context = {"reason": reason, "conversation": message.conversation}
+    context = {"reason": reason, "conversation": message.conversation if status != 404 else None}
     return render(request, "chat/refused.html", context, status=status)
 
 
@@ -317,7 +340,10 @@ def cancel(request: HttpRequest, pk: uuid.UUID, message: int) -> HttpResponse:
 def show(request: HttpRequest, pk: uuid.UUID, message: int) -> HttpResponse:
     """Show the branch that goes through this message."""
     found = _get_message_for_user(request, pk, message)
-    Conversation.objects.filter(pk=pk).update(leaf_id=history.newest_below(found))
+    try:
+        show_branch(found)
+    except ConversationGoneError as error:
+        raise Http404 from error
     return redirect(f"{found.conversation.get_absolute_url()}#message-{found.pk}")
 
 
@@ -328,8 +354,10 @@ def rename(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     conversation = _get_conversation_for_user(request, pk)
     form = TitleForm(request.POST or None, instance=conversation)
     if request.method == "POST" and form.is_valid():
-        form.save()
-        publish_conversation(conversation)
+        try:
+            rename_conversation(conversation, form.cleaned_data["title"])
+        except ConversationGoneError as error:
+            raise Http404 from error
         if _wants_json(request):
             return JsonResponse({"title": conversation.title})
         return redirect(conversation)
@@ -345,10 +373,8 @@ def delete(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     conversation = _get_conversation_for_user(request, pk)
     if request.method != "POST":
         return render(request, "chat/delete.html", {"conversation": conversation})
-    running = list(Generation.objects.unfinished().filter(message__conversation=conversation))
-    delete_conversation(conversation)
-    for generation in running:
-        runner.cancel(generation.pk)
+    for pk_of_running in delete_conversation(conversation):
+        runner.cancel(pk_of_running)
     return JsonResponse({"url": reverse("chat:home")}) if _wants_json(request) else redirect("chat:home")
 
 

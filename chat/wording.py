@@ -72,10 +72,12 @@ _WITHOUT_RETRY = {
 """Failures that the same question meets again until somebody changes something."""
 _OTHER_FAILURE = (_("Something went wrong on our side."), _("It has been noted. Try again."))
 
+_CANCELLED = Notice("info", _("You cancelled this answer."))
 _ENDINGS: dict[str, Notice] = {
     "interrupted": Notice("bad", _("The answer was interrupted."), _KEPT),
     "length": Notice("info", _("The answer reached its greatest length and stops here.")),
     "content_filter": Notice("info", _("The model's server withheld the rest of this answer.")),
+    "deactivated": Notice("info", _("The answer ended here because your account was deactivated.")),
 }
 
 
@@ -102,7 +104,7 @@ def notice_for(generation: Generation) -> Notice | None:
     if generation.status == Status.FAILED:
         return _failure(generation.error_code, has_text=generation.first_delta_at is not None)
     if generation.status == Status.CANCELLED:
-        return Notice("info", _("You cancelled this answer."))
+        return _ENDINGS.get(generation.finish_reason, _CANCELLED)
     if generation.status == Status.INCOMPLETE:
         return _ENDINGS.get(generation.finish_reason)
     return None

@@ -80,9 +80,14 @@ def build_request(generation: Generation) -> ChatRequest:
     """Return what the backend is asked: the branch that leads to the answer, its beginning, and the parameters.
 
     Answers without text (failed, cancelled at once) are left out: a model that reads an empty turn writes another.
+
+    Raises:
+        LostGenerationError: the conversation was deleted meanwhile.
     """
     message = generation.message
     past = history.path(message.conversation, message.parent_id, settings.CHAT_HISTORY_MESSAGES)
+    if not past:
+        raise LostGenerationError(generation.pk)
     parameters = dict(generation.parameters)
     system = parameters.pop("system_prompt", "")
     turns = [ChatMessage("system", system)] if system else []

@@ -23,7 +23,7 @@ django.setup(set_prefix=False)
 
 from django.db import close_old_connections, connections  # noqa: E402
 
-from chat.events import end_all_streams  # noqa: E402
+from chat.events import end_all_streams, relay  # noqa: E402
 from chat.runner import runner  # noqa: E402
 
 Scope = dict[str, Any]
@@ -32,7 +32,11 @@ Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 
 KEPT_THREADS = 8
-"""Threads that wait for the next request, each with a database connection; more are started where more is to be done."""
+"""Threads that wait for the next request, each with a database connection; more are started while more is to do."""
+
+
+MOST_THREADS = 24
+"""Requests that are answered at once; more wait. Each takes a database connection; PostgreSQL has a hundred of them."""
 
 
 class RequestThreads:
@@ -40,10 +44,16 @@ class RequestThreads:
 
     def __init__(self) -> None:
         self._idle: list[ThreadPoolExecutor] = []
+        self._free = asyncio.Semaphore(MOST_THREADS)
 
     @asynccontextmanager
     async def lend(self) -> AsyncIterator[None]:
         """Run what is synchronous in the block in one thread that does nothing else meanwhile."""
+        async with self._free, self._lend():
+            yield
+
+    @asynccontextmanager
+    async def _lend(self) -> AsyncIterator[None]:
         thread = self._idle.pop() if self._idle else ThreadPoolExecutor(max_workers=1, thread_name_prefix="request")
         thread.submit(close_old_connections)  # one that broke meanwhile, or is too old
         try:
@@ -100,14 +110,17 @@ class StreamingASGIHandler(ASGIHandler):
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:
-    """Start the runner with the server, and stop it with the server."""
+    """Start the relay and the runner with the server, and stop them with the server."""
     await receive()
     _end_streams_at_signals()
+    relay.start()
     runner.wake()
     await send({"type": "lifespan.startup.complete"})
     await receive()
     end_all_streams()
     await sync_to_async(runner.stop, thread_sensitive=False)()
+    # Last: how the answers ended is for the other processes, too.
+    await sync_to_async(relay.stop, thread_sensitive=False)()
     await send({"type": "lifespan.shutdown.complete"})
 
 
@@ -122,8 +135,15 @@ def _end_streams_at_signals() -> None:
 
 
 def _ending_streams_first(handler: Callable[[int, FrameType | None], Any]) -> Callable[[int, FrameType | None], Any]:
-    def handle(number: int, frame: FrameType | None) -> None:
+    loop = asyncio.get_running_loop()
+
+    def end_streams() -> None:
+        """End them again and again: until the server closes its doors, pages come back, and others come."""
         end_all_streams()
+        loop.call_later(0.05, end_streams)
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(end_streams)
         handler(number, frame)
 
     return handle

@@ -31,6 +31,11 @@ class Server:
             )
         _wait(lambda: _listens(self.port), self._log)
 
+    def send(self, number: int) -> None:
+        """Send a signal, such as SIGSTOP: then it hangs."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
     def stop(self, number: int = signal.SIGTERM) -> None:
         if self._process is not None:
             self._process.send_signal(number)
@@ -62,6 +67,7 @@ def postgresql() -> Iterator[tuple[Server, str]]:
             "unix_socket_directories": "",
             "fsync": "off",
             "max_connections": 100,
+            "lock_timeout": "20s",  # a test fails rather than hang
         }
         command = [str(binaries / "postgres"), "-D", str(data)]
         command += [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from django.core.serializers.json import DjangoJSONEncoder
 from django_eventstream.utils import make_id
 
-from chat.events.delivery import Encoded, deliver, ring, watched_channels
+from chat.events.delivery import Encoded, deliver, is_heard, ring, watched_channels
 from chat.events.relay import relay
 
 
@@ -31,7 +31,7 @@ def publish_all(messages: Iterable[Message]) -> None:
     encoded = [
         Encoded(channel, event, json.dumps(data, cls=DjangoJSONEncoder))
         for channel, event, data in messages
-        if relay.is_wanted or ring.knows(channel)
+        if relay.is_wanted or is_heard(channel)
     ]
     for message in encoded:
         deliver(message)

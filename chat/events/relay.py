@@ -7,20 +7,22 @@ A process hears of the channels alone that somebody watches there.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import concurrent.futures
 import logging
 import random
 import secrets
 import threading
 from collections import deque
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from django.conf import settings
 from django.utils.crypto import salted_hmac
 
-from chat.events.delivery import Encoded, deliver, forget, ring
+from chat.events import delivery
+from chat.events.delivery import Encoded
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -30,29 +32,62 @@ logger = logging.getLogger(__name__)
 
 WATCH_TIMEOUT = 0.25
 """Seconds that a page waits until its channels are subscribed to; without it, it may fetch the snapshot once more."""
-CONNECT_TIMEOUT = 2.0
-LONGEST_PAUSE = 2.0
-"""Seconds between two tries to reach Redis, at most."""
-MOST_UNSENT = 10_000
+TIMEOUT = 2.0
+"""Seconds in which Redis has to accept a connection, or to take what is published."""
+SILENCE = 2.0
+"""Seconds without a word from Redis until it is asked whether it is there, and again until it counts as away."""
+PAUSES = (0.1, 2.0)
+"""The shortest and the longest time between two tries to reach Redis, in seconds."""
+MOST_UNSENT = 5_000
+"""Events that are kept while Redis is away; where there are more, the others are told that events were lost."""
+AT_ONCE = 500
+"""Events that are published together."""
+LAST_WORDS = 1.0
+"""Seconds for sending what is left when the process ends."""
 EVERYBODY = "*"
 """The channel that all processes listen to; what is said there is that events were lost."""
 
 
-class Relay:
-    """The events that leave this process, and those that come from the others."""
+class Pages(Protocol):
+    """Who is told what comes: the module ``chat.events.delivery``, or what a test has in its place."""
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
+    def deliver(self, message: Encoded) -> None: ...
+    def forget(self, channels: Collection[str]) -> None: ...
+    def remember(self, channels: Collection[str]) -> None: ...
+    def remembered(self) -> set[str]: ...
+
+
+class Relay:
+    """The events that leave this process, and those that come from the others.
+
+    A thread with an event loop holds the connections. Other threads hand over what is to be sent, and which channels
+    they want to hear of, under the lock.
+    """
+
+    def __init__(self, pages: Pages = delivery) -> None:
+        self._pages = pages
+        self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._origin = secrets.token_hex(8)
-        self._unsent: deque[Encoded] = deque(maxlen=MOST_UNSENT)
-        self._more: asyncio.Event | None = None
-        self._pubsub: PubSub | None = None
-        self._subscribed: set[str] = set()
-        self._waiting: dict[str, asyncio.Future[None]] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._is_stopping = False
+        self._origin = self._prefix = ""
+        self._is_connected = self._is_missed = False
+
+        self._lock = threading.Lock()
+        self._unsent: deque[Encoded] = deque()
         self._has_lost = False
         """Whether something that others should have heard was dropped."""
+        self._is_in_doubt = False
+        """Whether we do not know if what was published last arrived."""
+        self._asked: dict[str, concurrent.futures.Future[None]] = {}
+        """The channels that pages wait for."""
+        self._has_unwatched = False
+
+        self._subscribed: set[str] = set()
+        """The channels of which Redis says that we hear them."""
+        self._requested: set[str] = set()
+        """The channels that Redis was asked for."""
 
     @property
     def is_wanted(self) -> bool:
@@ -62,135 +97,161 @@ class Relay:
     @property
     def is_connected(self) -> bool:
         """Whether events reach the other processes at this moment."""
-        return self._pubsub is not None
+        return self._is_connected
 
     def start(self) -> None:
         """Connect, in a thread of its own, and stay connected. Does nothing more when called again."""
-        with self._lock:
-            if self.is_wanted and (self._thread is None or not self._thread.is_alive()):
-                started = threading.Event()
-                self._thread = threading.Thread(target=self._run, args=(started,), name="relay", daemon=True)
-                self._thread.start()
-                started.wait()
+        if not self.is_wanted or (self._thread is not None and self._thread.is_alive()):
+            return
+        with self._starting:
+            if self._thread is not None and self._thread.is_alive():
+                return
+            self._is_stopping = False
+            # One for each process, also where one was forked from another.
+            self._origin = secrets.token_hex(8)
+            # Redis may be shared with other sites.
+            self._prefix = f"chatsite:{salted_hmac('chat.events.relay', settings.SECRET_KEY).hexdigest()[:12]}:"
+            self._loop = asyncio.new_event_loop()
+            self._more, self._changed = asyncio.Event(), asyncio.Event()
+            self._thread = threading.Thread(target=self._run, args=(self._loop,), name="relay", daemon=True)
+            self._thread.start()
 
     def stop(self) -> None:
-        """Send what is left, and disconnect."""
-        with self._lock:
-            thread, self._thread = self._thread, None
-        if thread is not None and self._loop is not None:
-            with suppress(RuntimeError):  # it ended by itself
-                self._loop.call_soon_threadsafe(self._main_task.cancel)
+        """Send what is left, if Redis takes it within a second, and disconnect."""
+        with self._starting:
+            thread = self._thread
+            if thread is None:
+                return
+            # It stays ours until it is over: whoever publishes meanwhile must not start another one beside it.
+            self._is_stopping = True
+        self._wake(self._more)
+        if self._is_connected or self._unsent:
+            thread.join(LAST_WORDS)
+        if thread.is_alive():
+            self._call_soon(lambda: self._task and self._task.cancel())
             thread.join(5)
 
-    def send(self, messages: Iterable[Encoded]) -> None:
+    def send(self, messages: Collection[Encoded]) -> None:
         """Tell the other processes, soon. Where they cannot be told, their pages fetch the snapshot later."""
-        if not self.is_wanted:
+        if not messages or not self.is_wanted:
             return
         self.start()
-        for message in messages:
-            self._has_lost |= len(self._unsent) == MOST_UNSENT
-            self._unsent.append(message)
-        self._call_soon(lambda: self._more.set() if self._more else None)
+        with self._lock:
+            self._unsent.extend(messages)
+            while len(self._unsent) > MOST_UNSENT:
+                self._unsent.popleft()
+                self._has_lost = True
+        self._wake(self._more)
 
     def watch(self, channels: Collection[str]) -> None:
         """Hear of these channels from now on. It waits a moment for that, but not for a Redis that is away."""
-        if asked := self._ask_for(channels):
-            with suppress(TimeoutError, concurrent.futures.CancelledError):
-                asked.result(WATCH_TIMEOUT)
+        concurrent.futures.wait(self._ask_for(channels), WATCH_TIMEOUT)
 
     async def awatch(self, channels: Collection[str]) -> None:
         """Do the same on an event loop."""
         if asked := self._ask_for(channels):
-            with suppress(TimeoutError):
-                async with asyncio.timeout(WATCH_TIMEOUT):
-                    await asyncio.wrap_future(asked)
+            await asyncio.wait(map(asyncio.wrap_future, asked), timeout=WATCH_TIMEOUT)
 
     def unwatch_forgotten(self) -> None:
         """Hear no more of channels that are not remembered here any longer."""
-        if self._loop is not None and (unwanted := self._subscribed - ring.channels() - {EVERYBODY}):
-            self._call_soon(lambda: asyncio.ensure_future(self._unsubscribe(unwanted)))
+        if self._is_connected:
+            self._has_unwatched = True
+            self._wake(self._changed)
 
-    def _ask_for(self, channels: Collection[str]) -> concurrent.futures.Future[None] | None:
-        if not self.is_wanted or self._subscribed.issuperset(channels):
-            return None
+    def _ask_for(self, channels: Collection[str]) -> list[concurrent.futures.Future[None]]:
+        """Ask for the channels that we do not hear; return what to wait for: nothing, where Redis is away."""
+        if not self.is_wanted:
+            return []
+        # Before we look whether they are subscribed to: `_take_unwatched` looks in the opposite order.
+        self._pages.remember(channels)
+        if self._subscribed.issuperset(channels):
+            return []
         self.start()
-        if self._loop is None or self._loop.is_closed():
-            return None
-        return asyncio.run_coroutine_threadsafe(self._subscribe(set(channels) - self._subscribed), self._loop)
+        with self._lock:
+            asked = [self._asked.setdefault(channel, _new_future()) for channel in channels]
+        self._wake(self._changed)
+        return asked if self._is_connected else []
+
+    def _wake(self, event: asyncio.Event) -> None:
+        self._call_soon(event.set)
 
     def _call_soon(self, do: Any) -> None:
-        with suppress(RuntimeError):  # the loop was closed this moment
-            if self._loop is not None:
+        if self._loop is not None:
+            with suppress(RuntimeError):  # it was closed this moment
                 self._loop.call_soon_threadsafe(do)
 
-    def _run(self, started: threading.Event) -> None:
-        with suppress(asyncio.CancelledError):
-            asyncio.run(self._main(started))
+    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
+        with suppress(asyncio.CancelledError), asyncio.Runner(loop_factory=lambda: loop) as runner:
+            runner.run(self._main())
 
-    async def _main(self, started: threading.Event) -> None:
-        from redis.exceptions import RedisError  # 60 ms that a site without Redis need not spend
-
-        self._loop = asyncio.get_running_loop()
-        self._main_task: asyncio.Task[Any] = asyncio.current_task()  # type: ignore[assignment]
-        self._more = asyncio.Event()
-        started.set()
-        pause = 0.1
+    async def _main(self) -> None:
+        self._task = asyncio.current_task()
+        loop = asyncio.get_running_loop()
+        shortest, longest = PAUSES
+        pause = shortest
         while True:
+            began = loop.time()
             try:
                 await self._serve()
-            except* (RedisError, OSError) as errors:
-                if self.is_connected or pause == 0.1:
-                    logger.warning("Redis is away, other processes hear nothing: %s", errors.exceptions[0])
-            pause = 0.1 if self.is_connected else min(2 * pause, LONGEST_PAUSE)
-            self._disconnected()
-            await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - so that not all come at once
+            except Exception as error:
+                # Nobody would start this thread again.
+                if strange := _strange(error):
+                    logger.exception("The connection to Redis broke", exc_info=strange)
+                elif not self._is_missed:
+                    logger.warning("Redis is away, other processes hear nothing: %s", next(_causes(error)))
+                self._is_missed = True
+            finally:
+                self._disconnected()
+            if self._is_stopping:
+                return
+            pause = shortest if loop.time() - began > longest else min(2 * pause, longest)
+            # Not all processes at the same moment.
+            await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311
 
     async def _serve(self) -> None:
-        """Connect, and carry events until the connection is lost."""
+        """Connect, and carry events until the connection is lost, or until all is said and we are to stop."""
+        # 60 ms that a site without Redis need not spend.
         from redis.asyncio import Redis
+        from redis.asyncio.retry import Retry
+        from redis.backoff import NoBackoff
 
         async with (
             Redis.from_url(
                 settings.REDIS_URL,
+                protocol=2,
                 decode_responses=True,
-                socket_connect_timeout=CONNECT_TIMEOUT,
-                socket_keepalive=True,
-                health_check_interval=10,
+                encoding_errors="replace",
+                socket_connect_timeout=TIMEOUT,
+                socket_timeout=TIMEOUT,
+                # A connection that comes back by itself would hide that events were missed.
+                retry=Retry(NoBackoff(), 0),
             ) as redis,
             redis.pubsub() as pubsub,
         ):
-            await pubsub.subscribe(self._name(EVERYBODY), *map(self._name, ring.channels()))
-            self._pubsub = pubsub
+            self._requested = {EVERYBODY, *self._pages.remembered()}
+            await pubsub.subscribe(*map(self._name, self._requested))
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._receive(pubsub))
-                group.create_task(self._send(redis))
+                tasks = [group.create_task(self._receive(pubsub)), group.create_task(self._keep_subscribed(pubsub))]
+                await self._send(redis)
+                for task in tasks:
+                    task.cancel()
 
     async def _receive(self, pubsub: PubSub) -> None:
+        is_asked = False
         while True:
-            message = await pubsub.get_message(timeout=5.0)
+            message = await pubsub.get_message(timeout=SILENCE)
             if message is None:
+                if is_asked:
+                    raise TimeoutError("Redis does not answer")
+                is_asked = True
+                await pubsub.ping()
                 continue
-            channel = message["channel"].removeprefix(self._name(""))
+            is_asked = False
+            channel = (message["channel"] or "").removeprefix(self._prefix)
             if message["type"] == "subscribe":
                 self._confirm(channel)
             elif message["type"] == "message":
                 self._hear(channel, message["data"])
-
-    async def _send(self, redis: Redis) -> None:
-        assert self._more is not None
-        while True:
-            await self._more.wait()
-            self._more.clear()
-            messages = list(self._unsent)
-            self._unsent.clear()
-            pipeline = redis.pipeline(transaction=False)
-            if self._has_lost:
-                pipeline.publish(self._name(EVERYBODY), self._origin)
-            for message in messages:
-                pipeline.publish(self._name(message.channel), f"{self._origin} {message.event}\n{message.data}")
-            self._has_lost = True  # until we know that it arrived
-            await pipeline.execute()
-            self._has_lost = False
 
     def _hear(self, channel: str, text: str) -> None:
         head, _, data = text.partition("\n")
@@ -198,45 +259,114 @@ class Relay:
         if origin == self._origin:
             return
         if channel == EVERYBODY:
-            forget(ring.channels())
+            self._pages.forget(self._pages.remembered())
         else:
-            deliver(Encoded(channel, event, data))
+            self._pages.deliver(Encoded(channel, event, data))
 
-    async def _subscribe(self, channels: Collection[str]) -> None:
-        """Ask Redis for these channels and wait until it says that we have them."""
-        if self._pubsub is None:
-            return
-        futures = [self._waiting.setdefault(channel, asyncio.Future()) for channel in channels]
-        with suppress(OSError):  # whoever serves the connection sees that, too
-            await self._pubsub.subscribe(*map(self._name, channels))
-            await asyncio.gather(*futures)
+    async def _send(self, redis: Redis) -> None:
+        while True:
+            messages, has_lost = self._take_unsent()
+            if messages or has_lost:
+                self._is_in_doubt = True
+                async with redis.pipeline(transaction=False) as pipeline:
+                    if has_lost:
+                        pipeline.publish(self._name(EVERYBODY), self._origin)
+                    for message in messages:
+                        pipeline.publish(self._name(message.channel), f"{self._origin} {message.event}\n{message.data}")
+                    await pipeline.execute()
+                self._is_in_doubt = False
+            elif self._is_stopping:
+                return
+            else:
+                await self._more.wait()
+                self._more.clear()
 
-    async def _unsubscribe(self, channels: Collection[str]) -> None:
-        self._subscribed -= set(channels)
-        if self._pubsub is not None:
-            with suppress(OSError):
-                await self._pubsub.unsubscribe(*map(self._name, channels))
+    def _take_unsent(self) -> tuple[list[Encoded], bool]:
+        with self._lock:
+            messages = [self._unsent.popleft() for _ in range(min(len(self._unsent), AT_ONCE))]
+            has_lost = self._has_lost or self._is_in_doubt
+            self._has_lost = False
+            return messages, has_lost
+
+    async def _keep_subscribed(self, pubsub: PubSub) -> None:
+        """Ask Redis for the channels that pages come to watch, and for no more of those that nobody watches."""
+        while True:
+            if self._has_unwatched:
+                self._has_unwatched = False
+                if unwatched := self._take_unwatched():
+                    await pubsub.unsubscribe(*map(self._name, unwatched))
+            with self._lock:
+                asked = set(self._asked)
+            for channel in asked & self._subscribed:
+                self._answer(channel)
+            if missing := asked - self._requested:
+                self._requested |= missing
+                await pubsub.subscribe(*map(self._name, missing))
+            await self._changed.wait()
+            self._changed.clear()
+
+    def _take_unwatched(self) -> set[str]:
+        """Return the channels that nobody watches here any more; they count as not subscribed to from now on."""
+        unwatched = self._subscribed - {EVERYBODY} - self._pages.remembered()
+        self._subscribed -= unwatched
+        # Who watches one of them from now on sees that; who did a moment ago had it remembered first.
+        again = unwatched & self._pages.remembered()
+        self._subscribed |= again
+        self._requested -= unwatched - again
+        return unwatched - again
 
     def _confirm(self, channel: str) -> None:
         """Take note that we hear of the channel from now on; whatever was told there before may be incomplete."""
         self._subscribed.add(channel)
         if channel != EVERYBODY:
-            forget([channel])
-        elif self._has_lost and self._more is not None:
-            self._more.set()
-        if future := self._waiting.pop(channel, None):
+            self._pages.forget([channel])
+        else:
+            self._is_connected = True
+            if self._is_missed:
+                self._is_missed = False
+                logger.info("Redis is back")
+        self._answer(channel)
+
+    def _answer(self, channel: str) -> None:
+        with self._lock:
+            future = self._asked.pop(channel, None)
+        if future is not None:
             future.set_result(None)
 
     def _disconnected(self) -> None:
-        self._pubsub = None
-        self._subscribed.clear()
-        for future in self._waiting.values():
-            future.cancel()
-        self._waiting.clear()
+        self._is_connected = False
+        self._subscribed, self._requested = set(), set()
+        with self._lock:
+            asked, self._asked = self._asked, {}
+        for future in asked.values():
+            future.set_result(None)
 
     def _name(self, channel: str) -> str:
-        """Return the channel's name in Redis, which other sites may use, too."""
-        return f"chatsite:{salted_hmac('chat.events.relay', settings.SECRET_KEY).hexdigest()[:12]}:{channel}"
+        """Return the channel's name in Redis."""
+        return f"{self._prefix}{channel}"
+
+
+def _new_future() -> concurrent.futures.Future[None]:
+    future: concurrent.futures.Future[None] = concurrent.futures.Future()
+    future.set_running_or_notify_cancel()  # several pages may wait for it: none may cancel it
+    return future
+
+
+def _strange(error: BaseException) -> BaseException | None:
+    """Return what went wrong, if it is something else than that Redis is away or refuses us."""
+    from redis.exceptions import RedisError
+
+    return next((cause for cause in _causes(error) if not isinstance(cause, RedisError | OSError)), None)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for cause in error.exceptions:
+            yield from _causes(cause)
+    else:
+        yield error
 
 
 relay = Relay()
+# A command that publishes may end before the thread has connected.
+atexit.register(relay.stop)

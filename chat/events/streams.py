@@ -28,7 +28,10 @@ _NUMBER = re.compile(r"[0-9]{1,20}")
 """Of a bounded length: Python refuses to read thousands of digits."""
 STILL_THERE = b"event: keep-alive\ndata:\n\n"
 OPENING = f"retry: 1000\n\n:{' ' * 2048}\n\nevent: stream-open\ndata:\n\n".encode()
-"""One for all: what a stream sent last stays in memory until it sends more. The padding makes proxies and browsers that collect a first block hand it over."""
+"""One for all streams: what a stream sent last stays in memory until it sends more.
+
+The padding makes proxies and browsers that collect a first block hand it over.
+"""
 
 
 @dataclass(eq=False, slots=True)

@@ -20,7 +20,7 @@ from chat.wording import STAGES
 
 register = template.Library()
 
-EAGER_MODULES = ("app", "answer", "composer", "conversation", "menu", "page", "reader", "sidebar", "stage")
+EAGER_MODULES = ("app", "answer", "composer", "conversation", "edit", "menu", "page", "reader", "sidebar", "stage")
 """Modules of ours that every chat page loads; ``markdown`` comes when there is something to write with it."""
 
 HANGUL = re.compile("[\u1100-\u11ff\u3130-\u318f\uac00-\ud7a3]")

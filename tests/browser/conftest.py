@@ -85,9 +85,9 @@ def page(site: Site, open_page: Callable[..., Page]) -> Page:
     return sign_in(open_page(), site)
 
 
-def sign_in(page: Page, site: Site) -> Page:
+def sign_in(page: Page, site: Site, name: str = "alice") -> Page:
     page.goto(f"{site.url}/accounts/login/")
-    page.fill("[name=login]", "alice")
+    page.fill("[name=login]", name)
     page.fill("[name=password]", PASSWORD)
     page.locator("[name=password]").press("Enter")
     page.wait_for_url(f"{site.url}/")

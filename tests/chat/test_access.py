@@ -17,6 +17,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 # whatever their rights. closed: there for nobody.
 TABLE = {
     "chat:home": "user",
+    "chat:healthz": "public",
     "chat:user_events": "user",
     "chat:setup": "token",
     "chat:conversation": "owner",
@@ -26,6 +27,7 @@ TABLE = {
     "chat:export": "owner",
     "chat:messages": "owner",
     "chat:turn": "owner",
+    "chat:edit": "owner",
     "chat:regenerate": "owner",
     "chat:continue": "owner",
     "chat:cancel": "owner",
@@ -65,7 +67,8 @@ NAMES = sorted(set(walk(get_resolver().url_patterns)))
 def path(name: str, conversation: Conversation) -> str:
     words = {
         "pk": conversation.pk,
-        "message": conversation.leaf_id,
+        # An answer; or the question before it, which alone can be edited.
+        "message": conversation.leaf.parent_id if name == "chat:edit" else conversation.leaf_id,
         "token": "forged",
         "key": "forged",
         "uidb36": "1",

@@ -128,7 +128,9 @@ async def test_a_stream_goes_on_where_the_page_was(alice, conversation):
     assert numbers == list(range(15))
 
 
-@pytest.mark.parametrize("unknown", ["nonsense", "conversation-x:" + "1" * 5000, "conversation-x:1", "a:b:c", "%%%:1,", "conversation-x:²"])
+@pytest.mark.parametrize(
+    "unknown", ["nonsense", "conversation-x:" + "1" * 5000, "conversation-x:1", "a:b:c", "%%%:1,", "conversation-x:²"]
+)
 async def test_an_unknown_place_asks_for_the_snapshot(alice, conversation, unknown):
     async with Reader(alice, path(conversation), unknown.encode().decode("latin-1")) as reader:
         assert (await reader.event())[0] == "stream-reset"

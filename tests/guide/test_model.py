@@ -8,7 +8,8 @@ from guide.corpus import LANGUAGES, Example, load_corpus
 from guide.evaluate import MODEL_DIR, Report, evaluate, load_guide
 
 FLOOR = 0.85
-"""Of the held-out questions about the site, in each language: the likeliest answer is the expected one, word for word."""
+"""Of the held-out questions about the site, in each language: the likeliest answer is the expected one, to the letter.
+"""
 GIVEN_FLOOR = 0.55
 """Of the same questions: it is sure enough to be given."""
 WRONG_CEILING = 0.10

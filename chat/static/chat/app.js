@@ -1,6 +1,7 @@
 // What the chat page runs: its elements, the theme button, the menus, the short cut.
 import "chat/conversation";
 import "chat/composer";
+import "chat/edit";
 import "chat/menu";
 import "chat/sidebar";
 import { loadMarkdown } from "chat/answer";

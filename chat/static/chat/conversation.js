@@ -9,6 +9,8 @@ const NEAR = 60;
 const PATIENCE = 2000;
 /** Milliseconds before the server is asked again for what it did not give, at first. */
 const PAUSE = 1000;
+/** Milliseconds before the server is asked again at most: a page shall be right within seconds once the site is back. */
+const LONGEST_PAUSE = 5000;
 /** Events that tell something of the messages. */
 const HEARD = [
   "message.created", "message.delta", "message.finished", "message.continued", "generation.stage", "stream-open", "stream-reset",
@@ -104,13 +106,15 @@ export class ChatLog extends HTMLElement {
       await this.resync();
       if (!this.isOver) this.connect();
     }, this.retryAfter);
-    this.retryAfter = Math.min(this.retryAfter * 2, 30_000);
+    this.retryAfter = Math.min(this.retryAfter * 2, LONGEST_PAUSE);
   }
 
   /** The session ended, or it goes on by another key, because the password was changed in it. */
   async askWhoWeAre() {
     this.source?.close();
     this.branch.fail();
+    // Another tab may be about to be given the new key.
+    await sleep(PAUSE);
     await this.resync();
     if (!this.isOver) this.connect();
   }
@@ -150,7 +154,7 @@ export class ChatLog extends HTMLElement {
   }
 
   async catchUp() {
-    for (let pause = PAUSE; !this.isOver; pause = Math.min(pause * 2, 30_000)) {
+    for (let pause = PAUSE; !this.isOver; pause = Math.min(pause * 2, LONGEST_PAUSE)) {
       // Not too often; and what is heard in the same moment shares the snapshot.
       await sleep(Math.max(0, this.syncedAt + pause - performance.now()));
       this.syncedAt = performance.now();
@@ -422,12 +426,15 @@ export class ChatLog extends HTMLElement {
     const main = document.getElementById("main");
     const jump = /** @type {HTMLElement | null} */ (document.querySelector("[data-jump]"));
     let written = -1;
+    const left = () => scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight;
+    const offer = () => {
+      if (jump) jump.hidden = left() < 200;
+    };
     scroller.addEventListener("scroll", () => {
-      const left = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight;
       // A position that we did not write is the reader's.
-      if (left < NEAR) this.follows = true;
+      if (left() < NEAR) this.follows = true;
       else if (Math.abs(scroller.scrollTop - written) > 2) this.follows = false;
-      if (jump) jump.hidden = left < 200;
+      offer();
       main?.classList.toggle("scrolled", scroller.scrollTop > 4);
     }, { passive: true });
     jump?.addEventListener("click", () => {
@@ -435,6 +442,8 @@ export class ChatLog extends HTMLElement {
       scroller.scrollTo({ top: scroller.scrollHeight, behavior: "smooth" });
     });
     this.stick = () => {
+      // A branch that is shorter than the one before moves without being scrolled.
+      offer();
       if (!this.follows || !this.turns) return;
       scroller.scrollTop = scroller.scrollHeight;
       written = scroller.scrollTop;

@@ -9,6 +9,8 @@ export class ChatSidebar extends HTMLElement {
     this.side = /** @type {HTMLElement} */ (this.querySelector(".side"));
     this.menu = /** @type {HTMLElement} */ (document.getElementById("row-menu"));
     this.current = this.side.dataset.current ?? "";
+    /** @type {Set<string>} conversations of which an event may still be on its way */
+    this.gone = new Set();
 
     document.addEventListener("click", (event) => this.onClick(event));
     document.addEventListener("keydown", (event) => this.onKey(event));
@@ -149,6 +151,7 @@ export class ChatSidebar extends HTMLElement {
 
   /** @param {{conversation: string, title: string, running?: boolean}} news */
   updated({ conversation, title, running }) {
+    if (this.gone.has(conversation)) return;
     const row = this.row(conversation) ?? this.addRow(conversation);
     /** @type {HTMLElement} */ (row.querySelector("[data-title]")).textContent = title;
     if (running !== undefined) /** @type {HTMLElement} */ (row.querySelector("[data-dot]")).hidden = !running;
@@ -188,6 +191,7 @@ export class ChatSidebar extends HTMLElement {
 
   /** @param {string} conversation */
   deleted(conversation) {
+    this.gone.add(conversation);
     const row = this.row(conversation);
     const section = row?.closest("section");
     row?.remove();

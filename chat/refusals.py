@@ -1,0 +1,35 @@
+"""Why something that people asked for is not done; ``chat.views`` has the words and the HTTP statuses."""
+
+from __future__ import annotations
+
+
+class RefusedError(Exception):
+    """What was asked for is not done, and nothing of it is stored."""
+
+
+class ConversationBusyError(RefusedError):
+    """An answer is being written at this place of the conversation, or another request was quicker."""
+
+
+class ConversationGoneError(RefusedError):
+    """The conversation was deleted meanwhile."""
+
+
+class AssistantGoneError(RefusedError):
+    """The assistant was deleted meanwhile."""
+
+
+class KeyReusedError(RefusedError):
+    """The key of a message was used before, for another text or in another conversation."""
+
+
+class NotContinuableError(RefusedError):
+    """The answer was not cut, has no text to go on from, or is not the newest of the shown branch."""
+
+
+class TooManyUnfinishedError(RefusedError):
+    """This person has as many unfinished answers as anybody may have."""
+
+
+class SiteBusyError(TooManyUnfinishedError):
+    """The site has as many unfinished answers as it may have."""
