@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 REST = 3
 """After each commit the next one waits for at least so many times as long as that one took."""
-LONGEST_PAUSE = 0.2
+LONGEST_PAUSE = 0.1
 """Seconds; where commits take so long that they would have to wait for longer, people should not."""
 STAGE_INTERVAL = 1.0
 """Seconds between two places in a queue that are stored and told for one answer; each stage itself is told at once."""

@@ -48,6 +48,10 @@ WAYS_OF_SCENARIO: Mapping[str, tuple[str, ...]] = {
 }
 
 
+LONGEST_RAMP = 25.0
+"""Seconds over which users begin, at most."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sizes:
     """How much of everything."""
@@ -116,7 +120,8 @@ class Job:
 def list_jobs(sizes: Sizes, ways: Mapping[str, tuple[str, ...]], rounds: int) -> list[Job]:
     """Return the jobs of all rounds; ``ways`` has those of each scenario, which take turns at each number of users."""
     paced, free = Order(sizes.tokens, sizes.rate), Order(sizes.most_tokens, 0)
-    steady = Order(sizes.tokens, sizes.steady_rate)
+    # Nobody ends or begins an answer while it is measured: what streams cost, without the questions.
+    steady = Order(int(sizes.steady_rate * (LONGEST_RAMP + sizes.seconds + 3)), sizes.steady_rate)
     cases = {
         "throughput": [(users, paced, sizes.seconds) for users in sizes.users],
         "answers": [(sizes.answer_users, Order(1, 0), sizes.seconds)],

@@ -15,7 +15,7 @@ TITLES = {
     "throughput": "N users, {rate:g} tokens/s each",
     "answers": "Answers of one token: what one costs besides its tokens",
     "most": "Without a pace: as fast as it goes",
-    "steady": "{steady_rate:g} tokens/s each",
+    "steady": "{steady_rate:g} tokens/s each, in answers that last",
     "breaks": "Streams that break every 0.7 s and resume",
     "open": "Streams on which nothing happens",
     "soak": "The same for long: memory",

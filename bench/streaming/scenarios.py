@@ -14,7 +14,7 @@ from typing import Any
 from bench.streaming.connections import exchange, request_bytes
 from bench.streaming.meter import Meter
 from bench.streaming.pace import Order
-from bench.streaming.plan import WAYS, Job
+from bench.streaming.plan import LONGEST_RAMP, WAYS, Job
 from bench.streaming.process import busy_seconds, cpu_seconds, take_census
 from bench.streaming.readers import PlainReader, Reader, Span, Tab, talk
 from bench.streaming.servers import Setting
@@ -56,7 +56,7 @@ async def flow(job: Job, setting: Setting) -> Figures:
     async with _gathered(job, setting, meter) as readers:
         breaking = [asyncio.create_task(tab.break_often()) for tab in readers if job.scenario == "breaks"]
         # One after the other over the time of an answer: users do not send at the same moment.
-        ramp, now = max(1.0, job.answer_seconds), time.monotonic()
+        ramp, now = max(1.0, min(job.answer_seconds, LONGEST_RAMP)), time.monotonic()
         patience = 30 + 4 * job.answer_seconds
         spans = [
             Span(now + ramp * number / job.users, now + ramp + job.seconds, patience) for number in range(job.users)
