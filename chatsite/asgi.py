@@ -33,8 +33,8 @@ Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 
 SWITCH_INTERVAL = 0.001
-"""Requests that are answered at once; more wait. Each has a connection to the database; PostgreSQL takes a hundred."""
-from the database often, waits for longer than it works."""
+"""Seconds for which a thread may keep the others from Python: with the usual 5 ms, the one that stores texts, and comes
+back from the database often, waits for longer than it works."""
 KEPT_THREADS = 8
 """Threads that wait for the next request, each with a database connection; more are started while more is to do."""
 
