@@ -76,13 +76,7 @@ def start_generation(conversation: Conversation, question: Question) -> Generati
         ConversationGoneError: it was deleted meanwhile.
         KeyReusedError, TooManyUnfinishedError, AssistantGoneError: as above.
     """
-
-    def store() -> Generation:
-        _check_room(conversation.owner_id)
-        hold(conversation)
-        return _store_question(conversation, conversation.leaf_id, question)
-
-    return _once(conversation.owner, question, store, conversation)
+    return _ask(conversation, conversation.leaf_id, question)
 
 
 def edit_question(message: Message, question: Question) -> Generation:
@@ -94,14 +88,7 @@ def edit_question(message: Message, question: Question) -> Generation:
         ConversationBusyError: the newest answer of the shown branch is not over yet, or another request was quicker.
         ConversationGoneError, KeyReusedError, TooManyUnfinishedError, AssistantGoneError: as above.
     """
-    conversation = message.conversation
-
-    def store() -> Generation:
-        _check_room(conversation.owner_id)
-        hold(conversation)
-        return _store_question(conversation, message.parent_id, question)
-
-    return _once(conversation.owner, question, store, conversation)
+    return _ask(message.conversation, message.parent_id, question)
 
 
 def regenerate(message: Message, assistant: Assistant) -> Generation:
@@ -251,6 +238,17 @@ def _already_sent(owner: User, question: Question, conversation: Conversation | 
         raise KeyReusedError
     answers = Generation.objects.filter(message__parent=sent).order_by("pk")
     return answers.select_related("message__conversation").first()
+
+
+def _ask(conversation: Conversation, parent: int | None, question: Question) -> Generation:
+    """Store the question below this message, on a branch that is shown from now on, and queue the answer."""
+
+    def store() -> Generation:
+        _check_room(conversation.owner_id)
+        hold(conversation)
+        return _store_question(conversation, parent, question)
+
+    return _once(conversation.owner, question, store, conversation)
 
 
 def _once(
