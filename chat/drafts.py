@@ -225,6 +225,8 @@ class Drafts:
         changes = [draft.take(now) for draft in chosen]
         news = [change for change in changes if change.text or change.stage]
         try:
+            if self._failures:  # the connection that failed may be dead
+                await sync_to_async(close_old_connections)()
             lost = await sync_to_async(_store)(news) if news else set()
         except (OperationalError, InterfaceError) as error:
             return self._keep(changes, error)
@@ -264,7 +266,6 @@ class Drafts:
 
 def _store(changes: Sequence[Change]) -> set[int]:
     """Store and publish the changes of all answers that are still ours; return the ids of those that are not."""
-    close_old_connections()  # after a failure, the one that failed
     by_pk = {change.draft.generation.pk: change for change in changes}
     with transaction.atomic():
         # Locked where the database locks rows: whoever ends an answer waits for its text, or we see that it is over.
