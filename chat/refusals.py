@@ -1,4 +1,4 @@
-"""Why something that people asked for is not done; ``chat.views`` has the words and the HTTP statuses."""
+"""Why something that people asked for is not done; ``chat.views.common`` has the words and the HTTP statuses."""
 
 from __future__ import annotations
 

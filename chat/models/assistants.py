@@ -1,0 +1,91 @@
+"""What an administrator offers to people."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from django.contrib.auth.models import Group
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from backends import chat_backends
+from chat.querysets import AssistantQuerySet
+
+
+def is_list_of_strings(value: Any) -> None:
+    if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
+        raise ValidationError(_('Give a list of texts, such as ["one", "two"].'))
+
+
+class Assistant(models.Model):
+    """What an administrator offers to people: a backend with a prompt and parameters."""
+
+    name = models.CharField(_("name"), max_length=80)
+    slug = models.SlugField(_("slug"), unique=True)
+    description = models.CharField(_("description"), max_length=200, blank=True)
+    avatar = models.CharField(
+        _("avatar"), max_length=8, blank=True, help_text=_("One or two letters or an emoji; empty for the sparkle.")
+    )
+    backend = models.CharField(_("backend"), max_length=80, help_text=_("An alias in settings.CHAT_BACKENDS."))
+    model = models.CharField(
+        _("model"), max_length=200, blank=True, help_text=_("Empty for the model that the backend is set up with.")
+    )
+    system_prompt = models.TextField(_("system prompt"), blank=True)
+    temperature = models.FloatField(
+        _("temperature"), null=True, blank=True, validators=[MinValueValidator(0), MaxValueValidator(2)]
+    )
+    top_p = models.FloatField(
+        _("top p"), null=True, blank=True, validators=[MinValueValidator(0.01), MaxValueValidator(1)]
+    )
+    max_output_tokens = models.PositiveIntegerField(
+        _("max output tokens"), null=True, blank=True, validators=[MinValueValidator(1)]
+    )
+    stop = models.JSONField(
+        _("stop"), default=list, blank=True, validators=[is_list_of_strings], help_text=_("Texts that end an answer.")
+    )
+    seed = models.BigIntegerField(_("seed"), null=True, blank=True, validators=[MinValueValidator(0)])
+    starters = models.JSONField(
+        _("starters"),
+        default=list,
+        blank=True,
+        validators=[is_list_of_strings],
+        help_text=_("Questions that an empty page suggests."),
+    )
+    groups = models.ManyToManyField(
+        Group, blank=True, verbose_name=_("groups"), help_text=_("Who may use it; none means everybody.")
+    )
+    order = models.PositiveSmallIntegerField(_("order"), default=0)
+    is_active = models.BooleanField(_("active"), default=True)
+    input_price = models.DecimalField(
+        _("input price"), max_digits=9, decimal_places=4, default=Decimal(0), help_text=_("Per million input tokens.")
+    )
+    output_price = models.DecimalField(
+        _("output price"), max_digits=9, decimal_places=4, default=Decimal(0), help_text=_("Per million output tokens.")
+    )
+
+    objects = AssistantQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["order", "name"]
+        verbose_name = _("assistant")
+        verbose_name_plural = _("assistants")
+
+    def __str__(self) -> str:
+        return self.name
+
+    def clean(self) -> None:
+        if self.backend not in chat_backends:
+            raise ValidationError(
+                {"backend": _("settings.CHAT_BACKENDS has no alias “%(alias)s”.") % {"alias": self.backend}}
+            )
+
+    @property
+    def backend_label(self) -> str:
+        return chat_backends.label(self.backend)
+
+    def cost(self, input_tokens: int, output_tokens: int) -> Decimal:
+        """Return what an answer of this many tokens costs at today's price, in the currency of the prices."""
+        return (self.input_price * input_tokens + self.output_price * output_tokens) / 1_000_000

@@ -1,0 +1,73 @@
+"""Conversations as trees of messages."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db import models
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from chat.models.assistants import Assistant
+from chat.models.people import User
+from chat.querysets import ConversationQuerySet, MessageQuerySet
+
+
+class Conversation(models.Model):
+    """A tree of messages that belongs to one person."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(User, models.CASCADE, related_name="conversations", verbose_name=_("owner"))
+    title = models.CharField(_("title"), max_length=200)
+    assistant = models.ForeignKey(Assistant, models.SET_NULL, null=True, blank=True, verbose_name=_("assistant"))
+    leaf = models.ForeignKey("Message", models.SET_NULL, null=True, related_name="+", editable=False)
+    """The newest message of the branch that the page shows."""
+    is_pinned = models.BooleanField(_("pinned"), default=False)
+    is_archived = models.BooleanField(_("archived"), default=False)
+    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(_("updated"), default=timezone.now, editable=False)
+
+    objects = ConversationQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-updated_at"]
+        indexes = [models.Index(fields=["owner", "-updated_at"], name="conversation_newest")]
+        verbose_name = _("conversation")
+        verbose_name_plural = _("conversations")
+
+    def __str__(self) -> str:
+        return self.title
+
+    def get_absolute_url(self) -> str:
+        return reverse("chat:conversation", args=[self.pk])
+
+
+class Role(models.TextChoices):
+    SYSTEM = "system", _("system")
+    USER = "user", _("user")
+    ASSISTANT = "assistant", _("assistant")
+
+
+class Message(models.Model):
+    """One turn. A child is the answer to its parent or the question after it; siblings are branches."""
+
+    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="messages")
+    parent = models.ForeignKey("self", models.CASCADE, null=True, related_name="children")
+    role = models.CharField(_("role"), max_length=10, choices=Role)
+    content = models.TextField(_("content"), blank=True)
+    key = models.UUIDField(null=True, unique=True, editable=False)
+    """Made by the browser for each message that is sent, so that sending it twice stores it once."""
+    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+
+    objects = MessageQuerySet.as_manager()
+
+    class Meta:
+        # A child's id is always greater than its parent's: the newest part of a branch is found without walking it all.
+        ordering = ["id"]
+        indexes = [models.Index(fields=["conversation", "id"], name="message_in_conversation")]
+        verbose_name = _("message")
+        verbose_name_plural = _("messages")
+
+    def __str__(self) -> str:
+        return f"{self.role} {self.pk}"

@@ -1,0 +1,93 @@
+"""What all views share: who asks, what is theirs, and the words and statuses of what is refused."""
+
+from __future__ import annotations
+
+import uuid
+from typing import cast
+
+from django.contrib.auth.decorators import login_required  # noqa: F401
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404, render
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_http_methods
+
+from backends import chat_backends
+from chat.forms import QuestionForm
+from chat.models import Assistant, Conversation, Message, User
+from chat.refusals import (
+    AssistantGoneError,
+    ConversationBusyError,
+    ConversationGoneError,
+    KeyReusedError,
+    NotContinuableError,
+    RefusedError,
+    SiteBusyError,
+    TooManyUnfinishedError,
+)
+
+REFUSALS: dict[type[RefusedError], tuple[int, Promise]] = {
+    AssistantGoneError: (422, _("This assistant is not there any more. Choose another one.")),
+    ConversationBusyError: (409, _("An answer is still being written here. Wait for it, or cancel it.")),
+    ConversationGoneError: (404, _("This conversation was deleted.")),
+    KeyReusedError: (422, _("This text was changed after it had been sent. Send it again to ask anew.")),
+    NotContinuableError: (409, _("There is nothing to continue here. Reload the page.")),
+    SiteBusyError: (503, _("The site is very busy. Try again in a moment.")),
+    TooManyUnfinishedError: (
+        429,
+        _("Many of your answers are still being written. Wait for one of them, or cancel one."),
+    ),
+}
+
+pages_and_forms = require_http_methods(["GET", "HEAD", "POST"])
+
+
+def user_of(request: HttpRequest) -> User:
+    return cast("User", request.user)
+
+
+def wants_json(request: HttpRequest) -> bool:
+    return "application/json" in request.headers.get("Accept", "")
+
+
+def get_conversation_for_user(request: HttpRequest, pk: uuid.UUID) -> Conversation:
+    """Return a conversation of this person; a stranger's is as absent as one that never was."""
+    own = Conversation.objects.owned_by(user_of(request)).select_related("assistant", "owner")
+    return get_object_or_404(own, pk=pk)
+
+
+def get_message_for_user(request: HttpRequest, pk: uuid.UUID, message: int) -> Message:
+    own = Message.objects.owned_by(user_of(request)).select_related("conversation__owner", "generation__assistant")
+    return get_object_or_404(own, conversation=pk, pk=message)
+
+
+def get_answer_for_user(request: HttpRequest, pk: uuid.UUID, message: int) -> Message:
+    answer = get_message_for_user(request, pk, message)
+    if not hasattr(answer, "generation"):
+        raise Http404
+    return answer
+
+
+def assistants_for(request: HttpRequest) -> QuerySet[Assistant]:
+    return Assistant.objects.usable_by(user_of(request), chat_backends)
+
+
+def chosen_assistant(
+    request: HttpRequest, assistants: list[Assistant], conversation: Conversation | None, form: QuestionForm | None
+) -> Assistant | None:
+    """Return the assistant that the page offers first: the one just sent, asked for, or used last."""
+    wanted = (form.data.get("assistant") if form else None) or request.GET.get("assistant")
+    for assistant in assistants:
+        if assistant.slug == wanted:
+            return assistant
+    used = conversation.assistant_id if conversation else None
+    return next((assistant for assistant in assistants if assistant.pk == used), assistants[0] if assistants else None)
+
+
+def refuse(request: HttpRequest, message: Message, error: RefusedError) -> HttpResponse:
+    status, reason = REFUSALS[type(error)]
+    if wants_json(request):
+        return JsonResponse({"errors": {"__all__": [reason]}}, status=status)
+    context = {"reason": reason, "conversation": message.conversation if status != 404 else None}
+    return render(request, "chat/refused.html", context, status=status)

@@ -1,0 +1,185 @@
+"""The chat page, and the messages that are sent from it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+from urllib.parse import quote
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from backends import InvalidChatBackend, chat_backends
+from chat import events, history, pages
+from chat.forms import QuestionForm
+from chat.generation import Question, start_conversation, start_generation
+from chat.models import Assistant, Conversation, Generation, Message
+from chat.refusals import KeyReusedError, RefusedError
+from chat.runner import runner
+from chat.views.common import (
+    REFUSALS,
+    assistants_for,
+    chosen_assistant,
+    get_conversation_for_user,
+    get_message_for_user,
+    pages_and_forms,
+    user_of,
+    wants_json,
+)
+
+
+@pages_and_forms
+@login_required
+def home(request: HttpRequest) -> HttpResponse:
+    """Show an empty page, or make a conversation of its first message."""
+    if request.method != "POST":
+        return render_page(request, None)
+    store = partial(start_conversation, user_of(request))
+    return send(request, store, lambda form, status: render_page(request, None, form=form, status=status))
+
+
+@require_safe
+@login_required
+def conversation(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """Show the newest turns of a branch, or with ``?before=<id>`` the ones before a message."""
+    return render_page(request, get_conversation_for_user(request, pk))
+
+
+@pages_and_forms
+@login_required
+def messages(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """Send a message, or return the shown branch as JSON, for a page that missed something."""
+    conversation = get_conversation_for_user(request, pk)
+    if request.method == "POST":
+        return send(request, partial(start_generation, conversation), partial(_render_refused, request, conversation))
+    channels = [events.user_channel(user_of(request).pk), events.conversation_channel(pk)]
+    event_id = events.current_event_id(channels)
+    shown = history.branch(conversation, conversation.leaf_id, settings.CHAT_PAGE_MESSAGES)
+    return JsonResponse({"event_id": event_id, "messages": [_snapshot(message) for message in shown]})
+
+
+def _render_refused(request: HttpRequest, conversation: Conversation, form: QuestionForm, status: int) -> HttpResponse:
+    """Return the page with what was typed; if the conversation is gone an empty one, from where it can be sent."""
+    return render_page(request, None if status == 404 else conversation, form=form, status=status)
+
+
+def _snapshot(message: Message) -> dict[str, Any]:
+    generation: Generation | None = getattr(message, "generation", None)
+    return {
+        "id": message.pk,
+        "parent": message.parent_id,
+        "role": message.role,
+        "text": message.content,
+        "status": generation.status if generation else None,
+        "stage": generation.stage if generation else "",
+        "position": generation.stage_position if generation else None,
+    }
+
+
+@require_safe
+@never_cache
+@login_required
+def turn(request: HttpRequest, pk: uuid.UUID, message: int) -> HttpResponse:
+    """Return one turn as HTML."""
+    found = get_message_for_user(request, pk, message)
+    return HttpResponse(render_turns(request, found.conversation, history.branch(found.conversation, found.pk, 1)))
+
+
+def send(
+    request: HttpRequest,
+    store: Callable[[Question], Generation],
+    show: Callable[[QuestionForm, int], HttpResponse],
+) -> HttpResponse:
+    """Store what was sent and start the answer, or say why not; what was typed comes back."""
+    form = QuestionForm(request.POST, assistants=assistants_for(request))
+    status = 422
+    if form.is_valid():
+        try:
+            return answer_with_turns(request, store(form.question()), 2)
+        except RefusedError as error:
+            status, reason = REFUSALS[type(error)]
+            form.add_error(None, str(reason))
+            if isinstance(error, KeyReusedError):
+                form.renew_key()
+    if wants_json(request):
+        return JsonResponse({"errors": form.errors}, status=status)
+    return show(form, status)
+
+
+def answer_with_turns(request: HttpRequest, generation: Generation, count: int) -> HttpResponse:
+    """Start the work and show the newest ``count`` turns."""
+    runner.wake()
+    answer = generation.message
+    conversation = answer.conversation
+    if not wants_json(request):
+        return redirect(conversation)
+    shown = history.branch(conversation, answer.pk, count)
+    data = {
+        "url": conversation.get_absolute_url(),
+        "messages": [message.pk for message in shown],
+        "html": render_turns(request, conversation, shown),
+    }
+    return JsonResponse(data, status=201)
+
+
+def render_page(
+    request: HttpRequest, conversation: Conversation | None, *, form: QuestionForm | None = None, status: int = 200
+) -> HttpResponse:
+    """Return the chat page; the place in the event stream is taken before the text is read."""
+    user = user_of(request)
+    channels = [events.user_channel(user.pk)]
+    events_path = reverse("chat:user_events")
+    if conversation:
+        channels.append(events.conversation_channel(conversation.pk))
+        events_path = reverse("chat:events", args=[conversation.pk])
+    event_id = events.current_event_id(channels)
+    assistants = list(assistants_for(request))
+    for assistant in assistants:
+        assistant.sends_data_away = _sends_data_away(assistant)  # type: ignore[attr-defined]
+    context: dict[str, Any] = {
+        "conversation": conversation,
+        "sidebar": pages.sidebar(user),
+        "assistants": assistants,
+        "assistant": chosen_assistant(request, assistants, conversation, form),
+        "events_url": f"{events_path}?lastEventId={quote(event_id)}",
+        "form": form or QuestionForm(assistants=assistants_for(request)),
+        "turns": [],
+        "earlier_url": None,
+    }
+    if conversation:
+        context |= _turns_context(request, conversation)
+    return render(request, "chat/conversation.html", context, status=status)
+
+
+def _sends_data_away(assistant: Assistant) -> bool:
+    try:
+        return chat_backends[assistant.backend].sends_data_away
+    except InvalidChatBackend:
+        return True
+
+
+def _turns_context(request: HttpRequest, conversation: Conversation) -> dict[str, Any]:
+    newest = conversation.leaf_id
+    if before := request.GET.get("before"):
+        newest = get_object_or_404(conversation.messages, pk=before).parent_id if before.isdecimal() else newest
+    shown = history.branch(conversation, newest, settings.CHAT_PAGE_MESSAGES)
+    earlier = shown[0].pk if shown and shown[0].parent_id else None
+    return {
+        "turns": pages.turns(conversation, shown),
+        "earlier_url": f"{conversation.get_absolute_url()}?before={earlier}" if earlier else None,
+    }
+
+
+def render_turns(request: HttpRequest, conversation: Conversation, shown: list[Message]) -> str:
+    return "".join(
+        render_to_string("chat/_turn.html", {"turn": turn, "conversation": conversation}, request)
+        for turn in pages.turns(conversation, shown)
+    )
