@@ -11,6 +11,7 @@ import logging
 import os
 import socket
 import threading
+import time
 import uuid
 from contextlib import suppress
 from functools import partial
@@ -30,6 +31,9 @@ logger = logging.getLogger(__name__)
 POLL_INTERVAL = 1.0
 """Seconds between two looks at the queue and at the rows that are ours, when nobody wakes us."""
 
+REVOCATION_INTERVAL = 3.0
+"""Seconds between two looks at who signed out, for all open streams: with hundreds of them, answers wait meanwhile."""
+
 LAST_WORDS = 3.0
 """Seconds in which the answers that are cut then must be stored; a database that is away would keep them for ever."""
 
@@ -45,6 +49,7 @@ class Runner:
         self._stopping = False
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._renewed_at = 0.0
+        self._revoked_at = 0.0
         self._watch = DeathWatch()
         self.name = ""
         """Host, process id and a nonce; the ``worker`` of the generations that it runs."""
@@ -153,8 +158,10 @@ class Runner:
             pieces.delete_orphans()
         if len(running) >= settings.CHAT_MAX_RUNNING:
             show_queue()  # with room to spare, nobody waits for longer than a blink
-        events.end_revoked_streams()
-        events.forget_unwatched()
+        if time.monotonic() - self._revoked_at >= REVOCATION_INTERVAL:
+            self._revoked_at = time.monotonic()
+            events.end_revoked_streams()
+            events.forget_unwatched()
         return ours
 
     async def _drain(self) -> None:

@@ -13,7 +13,6 @@ from itertools import islice
 
 from django_eventstream.event import Event
 from django_eventstream.storage import EventDoesNotExist, StorageBase
-from django_eventstream.utils import sse_encode_event
 
 RING_EVENTS = 256
 """Events that a channel remembers for a tab that comes back; one that was away for longer fetches the snapshot."""
@@ -29,8 +28,8 @@ class RingEvent(Event):  # type: ignore[misc]
     @cached_property
     def frame(self) -> str:
         """The event as it goes over the wire, but for the blank line that ends it: an id may come before that."""
-        encoded: str = sse_encode_event(self.type, self.data)
-        return encoded[:-1]
+        # In JSON, which is one line; django-eventstream's own encoder looks for more.
+        return f"event: {self.type}\ndata: {self.data}\n"
 
 
 @dataclass(slots=True)

@@ -12,7 +12,6 @@ from typing import Any, Literal
 from django.contrib.sessions.models import Session
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.utils import timezone
-from django.utils.crypto import constant_time_compare
 from django_eventstream.storage import EventDoesNotExist
 from django_eventstream.utils import make_id, parse_last_event_id, sse_encode_error, sse_encode_event
 from django_eventstream.views import Listener, get_listener_manager
@@ -40,7 +39,8 @@ class _OpenStream:
 
     session_key: str
     user_pk: int
-    session_hash: str
+    password: str
+    """As it is stored: who changes it is signed out of all other sessions."""
     task: asyncio.Task[Any] | None = None
     loop: asyncio.AbstractEventLoop | None = None
     ended: Literal["", "forbidden", "shutdown"] = field(default="")
@@ -65,7 +65,7 @@ async def event_response(request: HttpRequest, user: User, channels: Collection[
         # The id of our last word to a reader who may not read on; 204 tells an EventSource not to come back.
         return HttpResponse(status=204)
     await relay.awatch(channels)
-    opened = _OpenStream(request.session.session_key or "", user.pk, user.get_session_auth_hash())
+    opened = _OpenStream(request.session.session_key or "", user.pk, user.password)
     frames = _frames(PageListener(user, channels), _last_ids(last_event_id, channels))
     response = StreamingHttpResponse(_until_ended(frames, opened), content_type="text/event-stream")
     response["Cache-Control"] = "no-store"
@@ -204,14 +204,10 @@ def end_revoked_streams() -> None:
             session_key__in={opened.session_key for opened in watched}, expire_date__gt=timezone.now()
         ).values_list("session_key", flat=True)
     )
-    users = User.objects.filter(is_active=True).in_bulk({opened.user_pk for opened in watched})
+    active = User.objects.filter(is_active=True, pk__in={opened.user_pk for opened in watched})
+    passwords = dict(active.values_list("pk", "password"))
     for opened in watched:
-        user = users.get(opened.user_pk)
-        if (
-            opened.session_key not in sessions
-            or user is None
-            or not constant_time_compare(user.get_session_auth_hash(), opened.session_hash)
-        ):
+        if opened.session_key not in sessions or passwords.get(opened.user_pk) != opened.password:
             _end(opened, "forbidden")
 
 

@@ -18,7 +18,7 @@ from chat.events.streams import PageListener
 CONVERSATION = UUID(int=1)
 CHANNEL = events.conversation_channel(CONVERSATION)
 LIST = events.user_channel(1)
-OWNER = SimpleNamespace(pk=1, get_session_auth_hash=lambda: "")
+OWNER = SimpleNamespace(pk=1, password="")
 UNFINISHED = {"queued", "in_progress"}
 PAGE = 8
 """Messages in a snapshot."""
