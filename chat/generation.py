@@ -255,13 +255,11 @@ def _once(
     owner: User, question: Question, store: Callable[[], Generation], conversation: Conversation | None = None
 ) -> Generation:
     """Store the question in one transaction, or return the generation that it has from the first time."""
-    if sent := _already_sent(owner, question, conversation):
-        return sent
     try:
         with transaction.atomic():
             return store()
     except (IntegrityError, RefusedError) as error:
-        # The same request got there first, in another process or thread, and may be why this one is refused.
+        # The same request got there first, a moment ago or long since, and may be why this one is refused.
         if sent := _already_sent(owner, question, conversation):
             return sent
         if isinstance(error, IntegrityError):

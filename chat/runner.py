@@ -26,6 +26,11 @@ from chat.generation import end_answers_of_the_deactivated
 from chat.queue import DeathWatch, claim, renew, show_queue
 from chat.writing import run_generation
 
+try:
+    from uvloop import new_event_loop
+except ImportError:  # there is none for Windows
+    from asyncio import new_event_loop
+
 logger = logging.getLogger(__name__)
 
 POLL_INTERVAL = 1.0
@@ -80,9 +85,13 @@ class Runner:
         started = threading.Event()
         self._stopping = False
         self.name = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._main(started)), name="runner", daemon=True)
+        self._thread = threading.Thread(target=self._run, args=[started], name="runner", daemon=True)
         self._thread.start()
         started.wait()
+
+    def _run(self, started: threading.Event) -> None:
+        with asyncio.Runner(loop_factory=new_event_loop) as loop:
+            loop.run(self._main(started))
 
     def _call_soon(self) -> None:
         if self._loop is not None and self._awake is not None and not self._loop.is_closed():

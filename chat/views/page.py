@@ -21,7 +21,7 @@ from backends import InvalidChatBackend, chat_backends
 from chat import events, history, pages
 from chat.forms import QuestionForm
 from chat.generation import Question, start_conversation, start_generation
-from chat.models import Assistant, Conversation, Generation, Message
+from chat.models import Assistant, Conversation, Generation, Message, Status
 from chat.refusals import KeyReusedError, RefusedError
 from chat.runner import runner
 from chat.views.common import (
@@ -121,7 +121,10 @@ def answer_with_turns(request: HttpRequest, generation: Generation, count: int) 
     conversation = answer.conversation
     if not wants_json(request):
         return redirect(conversation)
-    shown = history.branch(conversation, answer.pk, count)
+    if generation.status == Status.QUEUED and not answer.content:
+        shown = [message for message in (answer.parent, answer) if message][-count:]  # as they were just stored
+    else:
+        shown = history.branch(conversation, answer.pk, count)
     data = {
         "url": conversation.get_absolute_url(),
         "messages": [message.pk for message in shown],

@@ -415,14 +415,13 @@ class TestDelete:
 
     def test_sending_to_what_is_gone_keeps_the_text(self, tabs, answered, monkeypatch):
         conversation = answered()
-        real = verbs._already_sent
+        real = verbs._once
 
         def delete_first(*arguments):
-            monkeypatch.setattr(verbs, "_already_sent", real)
             tabs[1].delete(conversation)
             return real(*arguments)
 
-        monkeypatch.setattr(verbs, "_already_sent", delete_first)
+        monkeypatch.setattr(verbs, "_once", delete_first)
         form = {"content": "My long text", "key": uuid.uuid4(), "assistant": "echo"}
         refused = tabs[0].client.post(reverse("chat:messages", args=[conversation.pk]), form)
         assert refused.status_code == 404
