@@ -17,7 +17,7 @@ from django.db.models.functions import Concat
 from chat.models import DraftPiece, Message
 
 _APPEND = 'INSERT INTO "chat_draftpiece" ("message_id", "offset", "text") VALUES '
-"""The statement that runs for every piece: what ``bulk_create()`` would send, at a quarter of what making that costs."""
+"""The statement that runs for every piece: what ``bulk_create()`` would send, at a quarter of its price."""
 _ROWS = 300
 """In one statement: SQLite may be built for no more than 999 parameters."""
 

@@ -13,6 +13,7 @@ import socket
 import threading
 import time
 import uuid
+from asyncio import new_event_loop
 from contextlib import suppress
 from functools import partial
 
@@ -26,10 +27,8 @@ from chat.generation import end_answers_of_the_deactivated
 from chat.queue import DeathWatch, claim, renew, show_queue
 from chat.writing import run_generation
 
-try:
+with suppress(ImportError):  # there is none for Windows
     from uvloop import new_event_loop
-except ImportError:  # there is none for Windows
-    from asyncio import new_event_loop
 
 logger = logging.getLogger(__name__)
 
