@@ -21,8 +21,10 @@ from django.utils.translation import ngettext
 from backends import chat_backends
 from chat import history, pages
 from chat.conversations import delete_conversation
+from chat.forms import LinesField
 from chat.generation import cancel_generation
 from chat.models import Assistant, Conversation, Generation, User
+from chat.parameters import PARAMETERS
 from chat.runner import runner
 
 admin.site.site_header = admin.site.site_title = "chatsite"
@@ -55,21 +57,6 @@ class PersonAdmin(WithAnswersAdmin, UserAdmin):  # type: ignore[type-arg]
         super().delete_queryset(request, queryset)
 
 
-class LinesField(forms.CharField):
-    """A list of texts, one a line."""
-
-    widget = forms.Textarea
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(required=False, widget=forms.Textarea(attrs={"rows": 4}), **kwargs)
-
-    def prepare_value(self, value: Any) -> Any:
-        return "\n".join(value) if isinstance(value, list) else value
-
-    def to_python(self, value: Any) -> Any:
-        return [line.strip() for line in (value or "").splitlines() if line.strip()]
-
-
 class AssistantForm(forms.ModelForm):  # type: ignore[type-arg]
     """An assistant, with the backends of the settings to choose from."""
 
@@ -77,9 +64,19 @@ class AssistantForm(forms.ModelForm):  # type: ignore[type-arg]
     starters = LinesField(label=_("Starters"), help_text=_("Questions that an empty page suggests, one a line."))
     stop = LinesField(label=_("Stop"), help_text=_("Texts that end an answer, one a line."))
 
+    adjustable = forms.MultipleChoiceField(
+        label=_("People may change"),
+        choices=[(name, parameter.label) for name, parameter in PARAMETERS.items()],
+        widget=forms.CheckboxSelectMultiple,
+        required=False,
+        help_text=_(
+            "Offered beside the message field. The max output tokens above are then the most that people can choose."
+        ),
+    )
+
     class Meta:
         model = Assistant
-        fields = ["backend", "starters", "stop"]  # the admin adds the others
+        fields = ["backend", "starters", "stop", "adjustable"]  # the admin adds the others
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -107,7 +104,7 @@ class AssistantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         (
             _("Parameters"),
             {
-                "fields": [("temperature", "top_p"), ("max_output_tokens", "seed"), "stop"],
+                "fields": [("temperature", "top_p"), ("max_output_tokens", "seed"), "stop", "adjustable"],
                 "description": _("What is left empty is up to the backend."),
             },
         ),

@@ -14,7 +14,79 @@ from django.utils.translation import gettext_lazy as _
 
 from chat.generation import Question
 from chat.models import Assistant, Conversation, User
+from chat.parameters import LONGEST_STOP, MOST_STOPS, PARAMETERS, Values
 from chat.storable import storable
+
+
+class LinesField(forms.CharField):
+    """A list of texts, one a line."""
+
+    def __init__(self, *, rows: int = 4, **kwargs: Any) -> None:
+        super().__init__(required=False, widget=forms.Textarea(attrs={"rows": rows}), **kwargs)
+
+    def prepare_value(self, value: Any) -> Any:
+        return "\n".join(value) if isinstance(value, list) else value
+
+    def to_python(self, value: Any) -> Any:
+        lines = value if isinstance(value, list) else (value or "").splitlines()
+        return [storable(line.strip()) for line in lines if line.strip()]
+
+
+class StopsField(LinesField):
+    """Texts that end an answer, as many and as long as any backend takes."""
+
+    def validate(self, value: list[str]) -> None:
+        super().validate(value)
+        if len(value) > MOST_STOPS or any(len(line) > LONGEST_STOP for line in value):
+            raise forms.ValidationError(
+                _("%(name)s: at most %(lines)s lines of %(length)s characters each."),
+                params={"name": self.label, "lines": MOST_STOPS, "length": LONGEST_STOP},
+            )
+
+
+class ParametersForm(forms.Form):
+    """What people may change of an assistant's parameters; an empty field is the assistant's own value.
+
+    A field that the assistant does not allow, or that was not sent, keeps what the conversation remembers. So nobody
+    can change what an administrator has not allowed, and another assistant's values come back with it.
+    """
+
+    def __init__(self, data: Any = None, *, assistant: Assistant | None, remembered: Values, **kwargs: Any) -> None:
+        allowed = assistant.adjustable if assistant else []
+        shown = assistant.parameters(remembered) if assistant else {}
+        # As they would be used: a greater length than may be chosen today is not offered to be refused.
+        initial = remembered | {name: shown[name] for name in allowed if name in remembered}
+        super().__init__(data, initial=initial, auto_id="parameter-%s", **kwargs)
+        for name in PARAMETERS:
+            field = _field(name, assistant)
+            field.disabled = name not in allowed or (data is not None and name not in data)
+            if field.disabled:
+                field.validators = []  # remembered from an assistant with other bounds, perhaps
+            self.fields[name] = field
+
+    def clean(self) -> Values:
+        """Return what differs from the assistant's values."""
+        return {name: value for name, value in self.cleaned_data.items() if value not in (None, "", [])}
+
+
+def _field(name: str, assistant: Assistant | None) -> forms.Field:
+    parameter = PARAMETERS[name]
+    words: dict[str, Any] = {"label": parameter.label, "help_text": parameter.help}
+    if parameter.kind == "lines":
+        return StopsField(rows=2, **words)
+    least, most = assistant.bounds(name) if assistant else (parameter.minimum, parameter.maximum)
+    field: forms.Field = _NUMBERS[parameter.kind](required=False, min_value=least, max_value=most, **words)
+    # With the name: people read them beside the message field.
+    field.error_messages = {
+        "invalid": _("%s: enter a number.") % parameter.label,
+        "min_value": _("%(name)s: at least %(least)s.") % {"name": parameter.label, "least": least},
+        "max_value": _("%(name)s: at most %(most)s.") % {"name": parameter.label, "most": most},
+    }
+    field.widget.attrs |= {"step": "0.01" if parameter.kind == "decimal" else "1", "autocomplete": "off"}
+    return field
+
+
+_NUMBERS: dict[str, Any] = {"decimal": forms.FloatField, "whole": forms.IntegerField}
 
 
 class QuestionForm(forms.Form):
@@ -34,8 +106,11 @@ class QuestionForm(forms.Form):
         error_messages={"invalid_choice": _("This assistant is not there any more. Choose another one.")},
     )
 
-    def __init__(self, *args: Any, assistants: QuerySet[Assistant], **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, assistants: QuerySet[Assistant], conversation: Conversation | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
+        self.remembered: Values = conversation.parameters if conversation else {}
         chosen = self.fields["assistant"]
         assert isinstance(chosen, forms.ModelChoiceField)
         chosen.queryset = assistants
@@ -53,6 +128,19 @@ class QuestionForm(forms.Form):
             )
         return content
 
+    def clean(self) -> dict[str, Any]:
+        """Add what was changed of the assistant's parameters."""
+        if assistant := self.cleaned_data.get("assistant"):
+            changed = self.panel(assistant)
+            self.errors.update(changed.errors)
+            self.cleaned_data["parameters"] = changed.cleaned_data
+        return self.cleaned_data
+
+    def panel(self, assistant: Assistant | None) -> ParametersForm:
+        """Return the part of this form that has the parameters of this assistant."""
+        data = self.data if self.is_bound else None
+        return ParametersForm(data, assistant=assistant, remembered=self.remembered)
+
     def renew_key(self) -> None:
         """Let what was sent be sent again as another message."""
         self.data = {**self.data, "content": self.data["content"], "key": str(uuid.uuid4())}
@@ -60,7 +148,9 @@ class QuestionForm(forms.Form):
     def question(self) -> Question:
         """Return what was sent; the form is valid."""
         data = self.cleaned_data
-        return Question(content=data["content"], assistant=data["assistant"], key=data["key"])
+        return Question(
+            content=data["content"], assistant=data["assistant"], key=data["key"], parameters=data["parameters"]
+        )
 
 
 class TitleForm(forms.ModelForm):  # type: ignore[type-arg]  # subscripts exist in the stubs only

@@ -8,7 +8,7 @@ moment, one wins. Verbs that move the shown branch hold the conversation meanwhi
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +20,7 @@ from backends import Stage
 from chat import events, pieces
 from chat.conversations import hold, publish_conversation
 from chat.models import Assistant, Conversation, Generation, Message, Role, Status, User
+from chat.parameters import Values
 from chat.refusals import (
     AssistantGoneError,
     ConversationBusyError,
@@ -44,6 +45,8 @@ class Question:
     content: str
     assistant: Assistant
     key: UUID
+    parameters: Values = field(default_factory=dict)
+    """All that its owner changed of the assistants' parameters in this conversation, which remembers them."""
 
 
 def start_conversation(owner: User, question: Question) -> Generation:
@@ -91,8 +94,10 @@ def edit_question(message: Message, question: Question) -> Generation:
     return _ask(message.conversation, message.parent_id, question)
 
 
-def regenerate(message: Message, assistant: Assistant) -> Generation:
+def regenerate(message: Message, assistant: Assistant, parameters: Values | None = None) -> Generation:
     """Queue another answer to the same question, as a new branch that is shown from now on; the old one is kept.
+
+    Without ``parameters``, with those that the conversation remembers.
 
     Raises:
         ConversationBusyError: this answer or the newest one of the shown branch is not over yet, or another request was
@@ -105,8 +110,9 @@ def regenerate(message: Message, assistant: Assistant) -> Generation:
             _check_room(conversation.owner_id)
             hold(conversation, message)
             answer = Message.objects.create(conversation=conversation, parent=message.parent, role=Role.ASSISTANT)
-            generation = _queue(answer, assistant)
-            _show(conversation, answer, assistant)
+            changed = conversation.parameters if parameters is None else parameters
+            generation = _queue(answer, assistant, changed)
+            _show(conversation, answer, assistant, changed)
     except IntegrityError as error:
         _explain(error, assistant)
         raise
@@ -141,6 +147,7 @@ def continue_generation(message: Message) -> Generation:
         "finish_reason": "",
         "error_code": "",
         "error_detail": "",
+        "retry_at": None,
     }
     with transaction.atomic():
         _check_room(conversation.owner_id)
@@ -286,22 +293,22 @@ def _store_question(conversation: Conversation, parent: int | None, question: Qu
         key=question.key,
     )
     answer = Message.objects.create(conversation=conversation, parent=message, role=Role.ASSISTANT)
-    generation = _queue(answer, question.assistant)
-    _show(conversation, answer, question.assistant)
+    generation = _queue(answer, question.assistant, question.parameters)
+    _show(conversation, answer, question.assistant, question.parameters)
     return generation
 
 
-def _queue(answer: Message, assistant: Assistant) -> Generation:
-    parameters: dict[str, Any] = {"system_prompt": assistant.system_prompt, "stop": assistant.stop}
-    for name in ("temperature", "top_p", "max_output_tokens", "seed"):
-        parameters[name] = getattr(assistant, name)
+def _queue(answer: Message, assistant: Assistant, changed: Values) -> Generation:
+    parameters = assistant.parameters(changed)
+    if assistant.system_prompt:
+        parameters["system_prompt"] = assistant.system_prompt
     return Generation.objects.create(
         message=answer,
         assistant=assistant,
         assistant_name=assistant.name,
         backend=assistant.backend,
         model=assistant.model,
-        parameters={name: value for name, value in parameters.items() if value not in (None, "", [])},
+        parameters=parameters,
     )
 
 
@@ -320,11 +327,11 @@ def _check_room(owner_id: int) -> None:
         raise SiteBusyError
 
 
-def _show(conversation: Conversation, answer: Message, assistant: Assistant) -> None:
+def _show(conversation: Conversation, answer: Message, assistant: Assistant, changed: Values) -> None:
     """Make the new answer the end of the shown branch; the caller holds the conversation."""
     held = Conversation.objects.filter(pk=conversation.pk)
-    held.update(leaf=answer, assistant=assistant, updated_at=timezone.now())
-    conversation.leaf = answer
+    held.update(leaf=answer, assistant=assistant, parameters=changed, updated_at=timezone.now())
+    conversation.leaf, conversation.parameters = answer, changed
     transaction.on_commit(lambda: _publish_created(conversation, answer))
 
 

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 
 class RefusedError(Exception):
     """What was asked for is not done, and nothing of it is stored."""
+
+    def __init__(self, *args: object, resets_at: datetime | None = None) -> None:
+        super().__init__(*args)
+        self.resets_at = resets_at
+        """When it is no longer refused, where that is known; people are told."""
 
 
 class ConversationBusyError(RefusedError):

@@ -23,6 +23,8 @@ class Conversation(models.Model):
     assistant = models.ForeignKey(Assistant, models.SET_NULL, null=True, blank=True, verbose_name=_("assistant"))
     leaf = models.ForeignKey("Message", models.SET_NULL, null=True, related_name="+", editable=False)
     """The newest message of the branch that the page shows."""
+    parameters = models.JSONField(_("parameters"), default=dict, blank=True, editable=False)
+    """What its owner changed of the assistants' parameters, for the next answer; see ``Assistant.parameters``."""
     is_pinned = models.BooleanField(_("pinned"), default=False)
     is_archived = models.BooleanField(_("archived"), default=False)
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)

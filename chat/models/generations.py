@@ -37,6 +37,8 @@ class Generation(models.Model):
     error_code = models.CharField(_("error code"), max_length=40, blank=True)
     error_detail = models.TextField(_("error detail"), blank=True)
     """For administrators: the backend's own sentence and hint, without prompt or key."""
+    retry_at = models.DateTimeField(_("may be tried again"), null=True)
+    """When the backend said that it will take another request; only where it did."""
     assistant = models.ForeignKey(Assistant, models.SET_NULL, null=True, verbose_name=_("assistant"))
     assistant_name = models.CharField(_("assistant"), max_length=80)
     backend = models.CharField(_("backend"), max_length=80)
@@ -65,6 +67,7 @@ class Generation(models.Model):
             # Not a partial index: SQLite, which is sent parameters, cannot tell that their rows are in one.
             models.Index(fields=["status", "queued_at"], name="generation_by_status"),
             models.Index(fields=["-queued_at"], name="generation_newest"),
+            models.Index(fields=["backend", "status", "finished_at"], name="generation_outcomes"),
         ]
         verbose_name = _("generation")
         verbose_name_plural = _("generations")

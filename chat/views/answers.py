@@ -6,13 +6,13 @@ import uuid
 from functools import partial
 
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
 from chat.conversations import show_branch
-from chat.forms import QuestionForm
+from chat.forms import ParametersForm, QuestionForm
 from chat.generation import cancel_generation, continue_generation, edit_question, regenerate
 from chat.models import Assistant, Message, Role
 from chat.refusals import AssistantGoneError, ConversationGoneError, RefusedError
@@ -39,7 +39,7 @@ def edit(request: HttpRequest, pk: uuid.UUID, message: int) -> HttpResponse:
         raise Http404
     show = partial(_render_edit, request, question)
     if request.method == "POST":
-        return send(request, partial(edit_question, question), show)
+        return send(request, partial(edit_question, question), show, question.conversation)
     assistant = chosen_assistant(request, list(assistants_for(request)), question.conversation, None)
     initial = {"content": question.content, "assistant": assistant.slug if assistant else None}
     return show(QuestionForm(initial=initial, assistants=assistants_for(request)), 200)
@@ -58,10 +58,20 @@ def regenerate_answer(request: HttpRequest, pk: uuid.UUID, message: int) -> Http
     assistant = _assistant_for(request, answer)
     if assistant is None:
         return refuse(request, answer, AssistantGoneError())
+    changed = ParametersForm(request.POST, assistant=assistant, remembered=answer.conversation.parameters)
+    if not changed.is_valid():
+        return _refuse_values(request, answer, changed)
     try:
-        return answer_with_turns(request, regenerate(answer, assistant), 1)
+        return answer_with_turns(request, regenerate(answer, assistant, changed.cleaned_data), 1)
     except RefusedError as error:
         return refuse(request, answer, error)
+
+
+def _refuse_values(request: HttpRequest, answer: Message, form: ParametersForm) -> HttpResponse:
+    if wants_json(request):
+        return JsonResponse({"errors": form.errors}, status=422)
+    reason = " ".join(str(error) for errors in form.errors.values() for error in errors)
+    return render(request, "chat/refused.html", {"reason": reason, "conversation": answer.conversation}, status=422)
 
 
 def _assistant_for(request: HttpRequest, answer: Message) -> Assistant | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import uuid
 from typing import cast
 
@@ -9,6 +10,8 @@ from django.contrib.auth.decorators import login_required  # noqa: F401
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, render
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods
@@ -85,9 +88,27 @@ def chosen_assistant(
     return next((assistant for assistant in assistants if assistant.pk == used), assistants[0] if assistants else None)
 
 
+def words_of(error: RefusedError) -> tuple[int, str]:
+    """Return the HTTP status of a refusal, and why and until when in words; a subclass may do without its own."""
+    status, reason = next(REFUSALS[kind] for kind in type(error).__mro__ if kind in REFUSALS)
+    if error.resets_at is None:
+        return status, str(reason)
+    at = timezone.localtime(error.resets_at)
+    form = "TIME_FORMAT" if at.date() == timezone.localdate() else "SHORT_DATETIME_FORMAT"
+    return status, f"{reason} {_('You can go on at %(time)s.') % {'time': date_format(at, form)}}"
+
+
+def with_retry_after(response: HttpResponse, error: RefusedError | None) -> HttpResponse:
+    """Tell programs, too, when it is no longer refused."""
+    if error and error.resets_at:
+        seconds = math.ceil((error.resets_at - timezone.now()).total_seconds())
+        response["Retry-After"] = str(max(seconds, 0))
+    return response
+
+
 def refuse(request: HttpRequest, message: Message, error: RefusedError) -> HttpResponse:
-    status, reason = REFUSALS[type(error)]
+    status, reason = words_of(error)
     if wants_json(request):
-        return JsonResponse({"errors": {"__all__": [reason]}}, status=status)
+        return with_retry_after(JsonResponse({"errors": {"__all__": [reason]}}, status=status), error)
     context = {"reason": reason, "conversation": message.conversation if status != 404 else None}
-    return render(request, "chat/refused.html", context, status=status)
+    return with_retry_after(render(request, "chat/refused.html", context, status=status), error)

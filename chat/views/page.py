@@ -17,15 +17,14 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from backends import InvalidChatBackend, chat_backends
 from chat import events, history, pages
 from chat.forms import QuestionForm
 from chat.generation import Question, start_conversation, start_generation
-from chat.models import Assistant, Conversation, Generation, Message, Status
+from chat.models import Conversation, Generation, Message, Status
 from chat.refusals import KeyReusedError, RefusedError
 from chat.runner import runner
+from chat.views.assistants import assistants_to_choose
 from chat.views.common import (
-    REFUSALS,
     assistants_for,
     chosen_assistant,
     get_conversation_for_user,
@@ -33,6 +32,8 @@ from chat.views.common import (
     pages_and_forms,
     user_of,
     wants_json,
+    with_retry_after,
+    words_of,
 )
 
 
@@ -59,7 +60,8 @@ def messages(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """Send a message, or return the shown branch as JSON, for a page that missed something."""
     conversation = get_conversation_for_user(request, pk)
     if request.method == "POST":
-        return send(request, partial(start_generation, conversation), partial(_render_refused, request, conversation))
+        show = partial(_render_refused, request, conversation)
+        return send(request, partial(start_generation, conversation), show, conversation)
     channels = [events.user_channel(user_of(request).pk), events.conversation_channel(pk)]
     event_id = events.current_event_id(channels)
     shown = history.branch(conversation, conversation.leaf_id, settings.CHAT_PAGE_MESSAGES)
@@ -97,21 +99,23 @@ def send(
     request: HttpRequest,
     store: Callable[[Question], Generation],
     show: Callable[[QuestionForm, int], HttpResponse],
+    conversation: Conversation | None = None,
 ) -> HttpResponse:
     """Store what was sent and start the answer, or say why not; what was typed comes back."""
-    form = QuestionForm(request.POST, assistants=assistants_for(request))
-    status = 422
+    form = QuestionForm(request.POST, assistants=assistants_for(request), conversation=conversation)
+    status, refusal = 422, None
     if form.is_valid():
         try:
             return answer_with_turns(request, store(form.question()), 2)
         except RefusedError as error:
-            status, reason = REFUSALS[type(error)]
-            form.add_error(None, str(reason))
+            refusal = error
+            status, reason = words_of(error)
+            form.add_error(None, reason)
             if isinstance(error, KeyReusedError):
                 form.renew_key()
     if wants_json(request):
-        return JsonResponse({"errors": form.errors}, status=status)
-    return show(form, status)
+        return with_retry_after(JsonResponse({"errors": form.errors}, status=status), refusal)
+    return with_retry_after(show(form, status), refusal)
 
 
 def answer_with_turns(request: HttpRequest, generation: Generation, count: int) -> HttpResponse:
@@ -144,29 +148,24 @@ def render_page(
         channels.append(events.conversation_channel(conversation.pk))
         events_path = reverse("chat:events", args=[conversation.pk])
     event_id = events.current_event_id(channels)
-    assistants = list(assistants_for(request))
-    for assistant in assistants:
-        assistant.sends_data_away = _sends_data_away(assistant)  # type: ignore[attr-defined]
+    assistants = assistants_to_choose(request)
+    form = form or QuestionForm(assistants=assistants_for(request), conversation=conversation)
+    chosen = chosen_assistant(request, assistants, conversation, form)
     context: dict[str, Any] = {
         "conversation": conversation,
         "sidebar": pages.sidebar(user),
         "assistants": assistants,
-        "assistant": chosen_assistant(request, assistants, conversation, form),
+        "assistant": chosen,
         "events_url": f"{events_path}?lastEventId={quote(event_id)}",
-        "form": form or QuestionForm(assistants=assistants_for(request)),
+        "form": form,
+        "panel": form.panel(chosen),
+        "most_characters": settings.CHAT_MAX_MESSAGE_LENGTH,
         "turns": [],
         "earlier_url": None,
     }
     if conversation:
         context |= _turns_context(request, conversation)
     return render(request, "chat/conversation.html", context, status=status)
-
-
-def _sends_data_away(assistant: Assistant) -> bool:
-    try:
-        return chat_backends[assistant.backend].sends_data_away
-    except InvalidChatBackend:
-        return True
 
 
 def _turns_context(request: HttpRequest, conversation: Conversation) -> dict[str, Any]:
