@@ -47,6 +47,21 @@ REMEDIES: dict[str, str | Promise] = {
 }
 """What somebody can do who waits. The page's scripts say these too: chat/static/chat/waiting.js."""
 
+COMPOSING: dict[str, str | Promise] = {
+    "not_sent": _("Not sent: the site cannot be reached. Your text is kept here."),
+    "offline": _("You are offline. What you type is kept on this device."),
+    "offline_not_sent": _("Not sent: you are offline. Your text is kept here."),
+    "send_again": _("Send again"),
+    "signed_out_kept": _("Not sent: you are signed out. Your text is kept here. Sign in, then send it again."),
+    "somebody_else": _("Not sent: somebody else is signed in here now. Reload the page."),
+    "gone_kept": _("Not sent: this conversation was deleted. Your text is kept here."),
+    "start_with_it": _("Start a new chat with it"),
+    "message_too_long": _("Too long: %(number)s characters are the most. Shorten it, or send it in parts."),
+    "own_value": _("as the model has it"),
+    "changed": _("%(number)s changed"),
+}
+"""What the message field and the panel beside it say: chat/static/chat/composer.js and parameters.js."""
+
 _HEALTH: dict[str, str | Promise] = {
     "unknown": _("Not used lately"),
     "works": _("Works"),

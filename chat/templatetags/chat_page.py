@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import datetime
 from typing import Any
 
 from django import template
@@ -11,16 +12,35 @@ from django.conf import settings
 from django.contrib.staticfiles import finders
 from django.contrib.staticfiles.storage import staticfiles_storage
 from django.template.context import Context
+from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.html import format_html, json_script
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
-from chat.wording import STAGES
+from chat.models import Generation
+from chat.parameters import PARAMETERS
+from chat.wording import COMPOSING, REMEDIES, STAGES, remedy_for
 
 register = template.Library()
 
-EAGER_MODULES = ("app", "answer", "composer", "conversation", "edit", "menu", "page", "reader", "sidebar", "stage")
+EAGER_MODULES = (
+    "app",
+    "answer",
+    "composer",
+    "conversation",
+    "drafts",
+    "edit",
+    "menu",
+    "notice",
+    "page",
+    "parameters",
+    "reader",
+    "sidebar",
+    "stage",
+    "token",
+    "waiting",
+)
 """Modules of ours that every chat page loads; ``markdown`` comes when there is something to write with it."""
 
 HANGUL = re.compile("[\u1100-\u11ff\u3130-\u318f\uac00-\ud7a3]")
@@ -64,13 +84,14 @@ def script_strings() -> SafeString:
         "answer_cancelled": _("Answer cancelled"),
         "answer_failed": _("The answer failed"),
         **STAGES,
+        **REMEDIES,
+        **COMPOSING,
         "reconnecting": _("Connection lost. Reconnecting…"),
         "signed_out": _("You are signed out."),
         "sign_in_again": _("Sign in again"),
-        "not_sent": _("Not sent. Check your connection."),
         "not_done": _("That did not work. Check your connection."),
         "server_error": _("The server had a problem. Try again in a moment."),
-        "busy": _("An answer is still being written. Wait for it or cancel it."),
+        "busy": _("An answer is still being written. Wait for it, or cancel it with Esc."),
         "too_many": _("Too many messages. Wait a moment."),
         "forbidden": _("You may not do that. Reload the page and try again."),
         "send": _("Send"),
@@ -86,6 +107,30 @@ def script_strings() -> SafeString:
 def language_of(text: Any) -> str:
     """Return ``ko`` for a text with Korean letters, so that it is broken into lines and read aloud as Korean."""
     return "ko" if HANGUL.search(str(text)[:2000]) else ""
+
+
+@register.filter
+def remedy(generation: Generation) -> str | Promise:
+    """Return what somebody can do who waits for this answer."""
+    return remedy_for(generation)
+
+
+@register.filter
+def seconds_since(moment: datetime) -> int:
+    """Return how many seconds ago this was; 0 where a clock was set meanwhile."""
+    return max(0, int((timezone.now() - moment).total_seconds()))
+
+
+@register.filter
+def as_json(value: Any) -> str:
+    """Return the value as a script reads it from an attribute."""
+    return json.dumps(value, default=str)
+
+
+@register.filter
+def has_slider(name: str) -> bool:
+    """Return whether a parameter is chosen by a slider, too."""
+    return PARAMETERS[name].has_slider
 
 
 @register.filter

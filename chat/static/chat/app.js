@@ -3,7 +3,9 @@ import "chat/conversation";
 import "chat/composer";
 import "chat/edit";
 import "chat/menu";
+import "chat/parameters";
 import "chat/sidebar";
+import "chat/waiting";
 import { loadMarkdown } from "chat/answer";
 
 const root = document.documentElement;

@@ -1,6 +1,7 @@
 // <chat-log>: the turns, and the one EventSource that tells what happens to them.
 import { LiveAnswer } from "chat/answer";
 import { announce, copy, decorate, post, say } from "chat/page";
+import { addChoices } from "chat/parameters";
 import { Branch, isUnfinished } from "chat/reader";
 
 /** Pixels from the end that still count as being at the end. */
@@ -381,8 +382,7 @@ export class ChatLog extends HTMLElement {
     const old = /** @type {HTMLElement} */ (form.closest(".turn"));
     const before = this.articles[this.articles.indexOf(old) - 1];
     const data = new FormData(form);
-    const assistant = new FormData(/** @type {HTMLFormElement} */ (document.getElementById("composer"))).get("assistant");
-    if (assistant) data.set("assistant", assistant);
+    addChoices(data);
     for (const button of old.querySelectorAll("button")) button.disabled = true;
     const answer = await post(form.action, data);
     for (const button of old.querySelectorAll("button")) button.disabled = false;
