@@ -56,7 +56,7 @@ class ParametersForm(forms.Form):
         shown = assistant.parameters(remembered) if assistant else {}
         # As they would be used: a greater length than may be chosen today is not offered to be refused.
         initial = remembered | {name: shown[name] for name in allowed if name in remembered}
-        super().__init__(data, initial=initial, auto_id="parameter-%s", **kwargs)
+        super().__init__(data, initial=initial, auto_id="parameter-%s", label_suffix="", **kwargs)
         for name in PARAMETERS:
             field = _field(name, assistant)
             field.disabled = name not in allowed or (data is not None and name not in data)

@@ -57,7 +57,7 @@ COMPOSING: dict[str, str | Promise] = {
     "gone_kept": _("Not sent: this conversation was deleted. Your text is kept here."),
     "start_with_it": _("Start a new chat with it"),
     "message_too_long": _("Too long: %(number)s characters are the most. Shorten it, or send it in parts."),
-    "own_value": _("as the model has it"),
+    "own_value": _("default"),
     "changed": _("%(number)s changed"),
 }
 """What the message field and the panel beside it say: chat/static/chat/composer.js and parameters.js."""
