@@ -21,7 +21,6 @@ from django.utils.translation import ngettext
 from backends import chat_backends
 from chat import history, pages
 from chat.conversations import delete_conversation
-from chat.forms import LinesField
 from chat.generation import cancel_generation
 from chat.models import Assistant, Conversation, Generation, User
 from chat.parameters import PARAMETERS
@@ -55,6 +54,21 @@ class PersonAdmin(WithAnswersAdmin, UserAdmin):  # type: ignore[type-arg]
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         _delete(Conversation.objects.filter(owner__in=queryset))
         super().delete_queryset(request, queryset)
+
+
+class LinesField(forms.CharField):
+    """A list of texts, one a line."""
+
+    widget = forms.Textarea
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(required=False, widget=forms.Textarea(attrs={"rows": 4}), **kwargs)
+
+    def prepare_value(self, value: Any) -> Any:
+        return "\n".join(value) if isinstance(value, list) else value
+
+    def to_python(self, value: Any) -> Any:
+        return [line.strip() for line in (value or "").splitlines() if line.strip()]
 
 
 class AssistantForm(forms.ModelForm):  # type: ignore[type-arg]

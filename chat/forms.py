@@ -14,34 +14,8 @@ from django.utils.translation import gettext_lazy as _
 
 from chat.generation import Question
 from chat.models import Assistant, Conversation, User
-from chat.parameters import LONGEST_STOP, MOST_STOPS, PARAMETERS, Values
+from chat.parameters import PARAMETERS, Values
 from chat.storable import storable
-
-
-class LinesField(forms.CharField):
-    """A list of texts, one a line."""
-
-    def __init__(self, *, rows: int = 4, **kwargs: Any) -> None:
-        super().__init__(required=False, widget=forms.Textarea(attrs={"rows": rows}), **kwargs)
-
-    def prepare_value(self, value: Any) -> Any:
-        return "\n".join(value) if isinstance(value, list) else value
-
-    def to_python(self, value: Any) -> Any:
-        lines = value if isinstance(value, list) else (value or "").splitlines()
-        return [storable(line.strip()) for line in lines if line.strip()]
-
-
-class StopsField(LinesField):
-    """Texts that end an answer, as many and as long as any backend takes."""
-
-    def validate(self, value: list[str]) -> None:
-        super().validate(value)
-        if len(value) > MOST_STOPS or any(len(line) > LONGEST_STOP for line in value):
-            raise forms.ValidationError(
-                _("%(name)s: at most %(lines)s lines of %(length)s characters each."),
-                params={"name": self.label, "lines": MOST_STOPS, "length": LONGEST_STOP},
-            )
 
 
 class ParametersForm(forms.Form):
@@ -66,16 +40,15 @@ class ParametersForm(forms.Form):
 
     def clean(self) -> Values:
         """Return what differs from the assistant's values."""
-        return {name: value for name, value in self.cleaned_data.items() if value not in (None, "", [])}
+        return {name: value for name, value in self.cleaned_data.items() if value is not None}
 
 
 def _field(name: str, assistant: Assistant | None) -> forms.Field:
     parameter = PARAMETERS[name]
-    words: dict[str, Any] = {"label": parameter.label, "help_text": parameter.help}
-    if parameter.kind == "lines":
-        return StopsField(rows=2, **words)
     least, most = assistant.bounds(name) if assistant else (parameter.minimum, parameter.maximum)
-    field: forms.Field = _NUMBERS[parameter.kind](required=False, min_value=least, max_value=most, **words)
+    field: forms.Field = _NUMBERS[parameter.kind](
+        required=False, min_value=least, max_value=most, label=parameter.label, help_text=parameter.help
+    )
     # With the name: people read them beside the message field.
     field.error_messages = {
         "invalid": _("%s: enter a number.") % parameter.label,

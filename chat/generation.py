@@ -299,16 +299,13 @@ def _store_question(conversation: Conversation, parent: int | None, question: Qu
 
 
 def _queue(answer: Message, assistant: Assistant, changed: Values) -> Generation:
-    parameters = assistant.parameters(changed)
-    if assistant.system_prompt:
-        parameters["system_prompt"] = assistant.system_prompt
     return Generation.objects.create(
         message=answer,
         assistant=assistant,
         assistant_name=assistant.name,
         backend=assistant.backend,
         model=assistant.model,
-        parameters=parameters,
+        parameters=assistant.parameters(changed),
     )
 
 

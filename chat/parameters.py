@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 class Parameter:
     """One of them, as ``backends.ChatRequest`` names it."""
 
-    kind: Literal["decimal", "whole", "lines"]
+    kind: Literal["decimal", "whole"]
     label: Promise
     help: Promise
     minimum: float = 0
@@ -52,16 +52,7 @@ PARAMETERS = {
         # The greatest whole number that a browser's scripts can tell from its neighbours.
         maximum=2**53 - 1,
     ),
-    "stop": Parameter(
-        kind="lines",
-        label=_("Stop at"),
-        help=_("Texts that end the answer, one a line. At most four."),
-    ),
 }
 
-MOST_STOPS = 4
-"""What OpenAI takes."""
-LONGEST_STOP = 100
-
-Values = dict[str, float | int | str | list[str]]
+Values = dict[str, float | int]
 """What somebody changed, by the names of ``PARAMETERS``."""

@@ -106,20 +106,16 @@ class Assistant(models.Model):
         is_limited = name == "max_output_tokens" and self.max_output_tokens is not None
         return parameter.minimum, self.max_output_tokens if is_limited else parameter.maximum
 
-    def own(self, name: str) -> Any:
-        """Return the assistant's value of a parameter; None where the choice is the backend's."""
-        value = getattr(self, name)
-        return None if value in (None, []) else value
-
-    def parameters(self, changed: Values) -> Values:
+    def parameters(self, changed: Values) -> dict[str, Any]:
         """Return what an answer is asked for with: the assistant's values, and what people may change and did.
 
         A greater length than people may choose today, remembered from another day or assistant, becomes the greatest.
         """
-        values = {name: self.own(name) for name in PARAMETERS}
+        values: dict[str, Any] = {name: getattr(self, name) for name in PARAMETERS}
         values |= {name: value for name, value in changed.items() if name in self.adjustable and name in PARAMETERS}
         if self.max_output_tokens and values["max_output_tokens"]:
             values["max_output_tokens"] = min(values["max_output_tokens"], self.max_output_tokens)
+        values |= {"system_prompt": self.system_prompt or None, "stop": self.stop or None}
         return {name: value for name, value in values.items() if value is not None}
 
     def cost(self, input_tokens: int, output_tokens: int) -> Decimal:

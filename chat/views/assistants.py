@@ -53,6 +53,5 @@ def _panel(assistant: Assistant) -> dict[str, dict[str, object]]:
     for name in PARAMETERS:
         if name in assistant.adjustable:
             least, most = assistant.bounds(name)
-            own = assistant.own(name)
-            rows[name] = {"min": least, "max": most, "own": "\n".join(own) if isinstance(own, list) else own}
+            rows[name] = {"min": least, "max": most, "own": getattr(assistant, name)}
     return rows

@@ -61,8 +61,9 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
     contexts, complaints = [], []
 
     def complain(message) -> None:
-        # A page that is not there and a server that is down are what some tests are about.
-        if message.type == "error" and not re.search(r"net::ERR|status of 40[49]|status of 422", message.text):
+        # A page that is not there, a refusal and a server that is down are what some tests are about.
+        expected = r"net::ERR|status of (40[349]|422|429|50[03])"
+        if message.type == "error" and not re.search(expected, message.text):
             complaints.append(message.text)
 
     def open_one(**options) -> Page:

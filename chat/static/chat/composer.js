@@ -196,7 +196,7 @@ export class ChatComposer extends HTMLElement {
   sent(data, text) {
     this.tried = null;
     this.dispatchEvent(new CustomEvent("chat:sent", { bubbles: true }));
-    // What was typed while the message was on its way is the next draft.
+    // What was typed while the message was on its way, or before a starter was chosen, is the next draft.
     if (this.field.value === text) this.replace("");
     if (this.log?.isAtNewest && !this.log.isOver) return this.log.append(data.html);
     const place = /\/c\/([0-9a-f-]+)\//.exec(data.url)?.[1];

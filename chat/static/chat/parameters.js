@@ -1,7 +1,7 @@
 // <chat-parameters>: the panel with what people may change of the chosen assistant's parameters.
 import { say } from "chat/page";
 
-/** @typedef {{min: number, max: number | null, own: number | string | null}} Allowed */
+/** @typedef {{min: number, max: number | null, own: number | null}} Allowed */
 
 /**
  * Add what is chosen for the whole page, the assistant and the parameters, to a form that asks for an answer.
@@ -31,7 +31,7 @@ export class ChatParameters extends HTMLElement {
     this.adapt(JSON.parse(checked?.dataset.panel ?? "{}"));
   }
 
-  /** @param {HTMLElement} row @returns {HTMLInputElement | HTMLTextAreaElement} */
+  /** @param {HTMLElement} row @returns {HTMLInputElement} */
   fieldOf(row) {
     return /** @type {HTMLInputElement} */ (row.querySelector("[name]"));
   }
@@ -63,7 +63,7 @@ export class ChatParameters extends HTMLElement {
       row.dataset.own = String(bounds.own ?? "");
       field.placeholder = String(bounds.own ?? say("own_value"));
       for (const input of [field, this.sliderOf(row)]) {
-        if (!(input instanceof HTMLInputElement)) continue;
+        if (!input) continue;
         input.min = String(bounds.min);
         input.max = String(bounds.max ?? "");
       }
@@ -107,7 +107,7 @@ export class ChatParameters extends HTMLElement {
     const shown = this.rows.filter((row) => !row.hidden);
     for (const row of shown) {
       this.fieldOf(row).value = "";
-      this.onInput(/** @type {HTMLInputElement} */ (this.fieldOf(row)));
+      this.onInput(this.fieldOf(row));
     }
     this.fieldOf(shown[0])?.focus();
   }
