@@ -86,7 +86,7 @@ def script_strings() -> SafeString:
         **STAGES,
         **REMEDIES,
         **COMPOSING,
-        "reconnecting": _("Connection lost. Reconnecting…"),
+        "reconnecting": _("Connection lost. Reconnecting… What you type is kept."),
         "signed_out": _("You are signed out."),
         "sign_in_again": _("Sign in again"),
         "not_done": _("That did not work. Check your connection."),
