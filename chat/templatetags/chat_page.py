@@ -20,7 +20,22 @@ from chat.wording import STAGES
 
 register = template.Library()
 
-EAGER_MODULES = ("app", "answer", "composer", "conversation", "edit", "menu", "page", "reader", "sidebar", "stage")
+EAGER_MODULES = (
+    "app",
+    "actions",
+    "answer",
+    "branches",
+    "composer",
+    "conversation",
+    "edit",
+    "feedback",
+    "menu",
+    "page",
+    "panel",
+    "reader",
+    "sidebar",
+    "stage",
+)
 """Modules of ours that every chat page loads; ``markdown`` comes when there is something to write with it."""
 
 HANGUL = re.compile("[\u1100-\u11ff\u3130-\u318f\uac00-\ud7a3]")
@@ -77,6 +92,10 @@ def script_strings() -> SafeString:
         "cancel": _("Cancel the answer"),
         "copy": _("Copy"),
         "copied": _("Copied"),
+        "feedback_saved": _("Thank you. You can say more below the answer."),
+        "feedback_sent": _("Thank you. Your feedback is stored."),
+        "feedback_taken_back": _("Your feedback was taken back."),
+        "message_deleted": _("The message was deleted."),
         "today": _("Today"),
     }
     return json_script(strings, "strings")

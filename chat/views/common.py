@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import uuid
-from typing import cast
+from typing import Any, cast
 
 from django.contrib.auth.decorators import login_required  # noqa: F401
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, render
+from django.template.loader import render_to_string
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods
 
-from backends import chat_backends
+from backends import InvalidChatBackend, chat_backends
 from chat.forms import QuestionForm
 from chat.models import Assistant, Conversation, Message, User
 from chat.refusals import (
@@ -21,6 +22,7 @@ from chat.refusals import (
     ConversationBusyError,
     ConversationGoneError,
     KeyReusedError,
+    MessageGoneError,
     NotContinuableError,
     RefusedError,
     SiteBusyError,
@@ -32,6 +34,7 @@ REFUSALS: dict[type[RefusedError], tuple[int, Promise]] = {
     ConversationBusyError: (409, _("An answer is still being written here. Wait for it, or cancel it.")),
     ConversationGoneError: (404, _("This conversation was deleted.")),
     KeyReusedError: (422, _("This text was changed after it had been sent. Send it again to ask anew.")),
+    MessageGoneError: (404, _("This message was deleted.")),
     NotContinuableError: (409, _("There is nothing to continue here. Reload the page.")),
     SiteBusyError: (503, _("The site is very busy. Try again in a moment.")),
     TooManyUnfinishedError: (
@@ -73,6 +76,21 @@ def assistants_for(request: HttpRequest) -> QuerySet[Assistant]:
     return Assistant.objects.usable_by(user_of(request), chat_backends)
 
 
+def offered_assistants(request: HttpRequest) -> list[Assistant]:
+    """Return the assistants that this person may choose; each says whether messages to it leave this server."""
+    assistants = list(assistants_for(request))
+    for assistant in assistants:
+        assistant.sends_data_away = _sends_data_away(assistant)  # type: ignore[attr-defined]
+    return assistants
+
+
+def _sends_data_away(assistant: Assistant) -> bool:
+    try:
+        return chat_backends[assistant.backend].sends_data_away
+    except InvalidChatBackend:
+        return True
+
+
 def chosen_assistant(
     request: HttpRequest, assistants: list[Assistant], conversation: Conversation | None, form: QuestionForm | None
 ) -> Assistant | None:
@@ -85,9 +103,21 @@ def chosen_assistant(
     return next((assistant for assistant in assistants if assistant.pk == used), assistants[0] if assistants else None)
 
 
+def render_part(request: HttpRequest, part: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
+    """Return what belongs to one message: as a page of its own, or for a script that has a place for it.
+
+    ``heading`` says what it is.
+    """
+    if wants_json(request):
+        html = render_to_string(part, context, request)
+        return JsonResponse({"heading": str(context["heading"]), "html": html}, status=status)
+    return render(request, "chat/message.html", context | {"part": part}, status=status)
+
+
 def refuse(request: HttpRequest, message: Message, error: RefusedError) -> HttpResponse:
     status, reason = REFUSALS[type(error)]
     if wants_json(request):
         return JsonResponse({"errors": {"__all__": [reason]}}, status=status)
-    context = {"reason": reason, "conversation": message.conversation if status != 404 else None}
+    is_left = not isinstance(error, ConversationGoneError)
+    context = {"reason": reason, "conversation": message.conversation if is_left else None}
     return render(request, "chat/refused.html", context, status=status)

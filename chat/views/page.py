@@ -17,11 +17,10 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from backends import InvalidChatBackend, chat_backends
 from chat import events, history, pages
 from chat.forms import QuestionForm
 from chat.generation import Question, start_conversation, start_generation
-from chat.models import Assistant, Conversation, Generation, Message, Status
+from chat.models import Conversation, Generation, Message, Status
 from chat.refusals import KeyReusedError, RefusedError
 from chat.runner import runner
 from chat.views.common import (
@@ -30,6 +29,7 @@ from chat.views.common import (
     chosen_assistant,
     get_conversation_for_user,
     get_message_for_user,
+    offered_assistants,
     pages_and_forms,
     user_of,
     wants_json,
@@ -88,9 +88,12 @@ def _snapshot(message: Message) -> dict[str, Any]:
 @never_cache
 @login_required
 def turn(request: HttpRequest, pk: uuid.UUID, message: int) -> HttpResponse:
-    """Return one turn as HTML."""
+    """Return one turn as HTML, or as JSON what is stored of it."""
     found = get_message_for_user(request, pk, message)
-    return HttpResponse(render_turns(request, found.conversation, history.branch(found.conversation, found.pk, 1)))
+    alone = history.branch(found.conversation, found.pk, 1)
+    if wants_json(request):
+        return JsonResponse(_snapshot(alone[0]))
+    return HttpResponse(render_turns(request, found.conversation, alone))
 
 
 def send(
@@ -144,9 +147,7 @@ def render_page(
         channels.append(events.conversation_channel(conversation.pk))
         events_path = reverse("chat:events", args=[conversation.pk])
     event_id = events.current_event_id(channels)
-    assistants = list(assistants_for(request))
-    for assistant in assistants:
-        assistant.sends_data_away = _sends_data_away(assistant)  # type: ignore[attr-defined]
+    assistants = offered_assistants(request)
     context: dict[str, Any] = {
         "conversation": conversation,
         "sidebar": pages.sidebar(user),
@@ -160,13 +161,6 @@ def render_page(
     if conversation:
         context |= _turns_context(request, conversation)
     return render(request, "chat/conversation.html", context, status=status)
-
-
-def _sends_data_away(assistant: Assistant) -> bool:
-    try:
-        return chat_backends[assistant.backend].sends_data_away
-    except InvalidChatBackend:
-        return True
 
 
 def _turns_context(request: HttpRequest, conversation: Conversation) -> dict[str, Any]:
