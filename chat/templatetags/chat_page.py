@@ -35,6 +35,7 @@ EAGER_MODULES = (
     "reader",
     "sidebar",
     "stage",
+    "turns",
 )
 """Modules of ours that every chat page loads; ``markdown`` comes when there is something to write with it."""
 

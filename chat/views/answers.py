@@ -61,8 +61,13 @@ def _render_edit(request: HttpRequest, question: Message, form: QuestionForm, st
 @never_cache
 @login_required
 def regenerate_answer(request: HttpRequest, pk: uuid.UUID, message: int) -> HttpResponse:
-    """Ask for another answer, of the same assistant or of another one; or show which ones there are."""
+    """Ask for another answer, of the same assistant or of another one; or show which ones there are.
+
+    A question that has no answer any more is asked again by itself.
+    """
     found = get_message_for_user(request, pk, message)
+    if found.role == Role.USER and found.children.filter(role=Role.ASSISTANT).exists():
+        raise Http404  # its answer is what can be asked for again
     if request.method != "POST":
         context: dict[str, Any] = {
             "heading": _("Answer again with…"),

@@ -29,7 +29,7 @@ def feedback(request: HttpRequest, pk: uuid.UUID, message: int) -> HttpResponse:
         return JsonResponse({"value": None}) if wants_json(request) else _back_to(answer)
     given = answer.feedback.filter(person=user_of(request)).first()
     if request.method != "POST":
-        return _render_form(request, answer, given) if given else _back_to(answer)
+        return _render_form(request, answer, given)
     value = Rating.BAD if request.POST.get("value") == str(Rating.BAD) else Rating.GOOD
     form = FeedbackForm(request.POST, value=value)
     if not form.is_valid():
@@ -54,6 +54,7 @@ def _back_to(answer: Message) -> HttpResponse:
 def _render_form(
     request: HttpRequest, answer: Message, given: Feedback | None, form: FeedbackForm | None = None, status: int = 200
 ) -> HttpResponse:
+    # Without a form, the part asks for a thumb first.
     if form is None and given:
         initial = {"value": given.value, "reasons": given.reasons, "comment": given.comment}
         form = FeedbackForm(initial=initial, value=given.value, auto_id=f"feedback-{answer.pk}-%s")

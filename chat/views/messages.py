@@ -52,6 +52,7 @@ def delete(request: HttpRequest, pk: uuid.UUID, message: int) -> HttpResponse:
             "conversation": found.conversation,
             "message": found,
             "following": len(history.with_all_below(found)) - 1,
+            "versions": len(history.siblings(found.conversation, [found])[found.pk]) - 1,
         }
         return render_part(request, "chat/_delete_message.html", context)
     try:

@@ -49,6 +49,7 @@ async function regenerate(form, article, submitter = null) {
   const answer = await post(form.action, data);
   for (const button of buttons) button.disabled = false;
   closePanel();
+  if (answer.status === 404) return chat.miss();
   // The assistant is not there any more; others may be.
   if (answer.status === 422 && !submitter?.hasAttribute("name")) return openPanel(article, form.action, answer.reason);
   if (!answer.ok) return chat.dispatch("chat:error", answer.reason);

@@ -2,6 +2,7 @@
 import { LiveAnswer } from "chat/answer";
 import { announce, decorate, post, say } from "chat/page";
 import { Branch, isUnfinished } from "chat/reader";
+import { adopt, articlesOf, idOf, offerCopying } from "chat/turns";
 
 /** Pixels from the end that still count as being at the end. */
 const NEAR = 60;
@@ -478,35 +479,6 @@ export class ChatLog extends HTMLElement {
     this.dispatchEvent(new CustomEvent(name, { bubbles: true, detail }));
   }
 }
-
-/**
- * The turns in HTML that our own server made.
- * @param {string} html
- * @returns {HTMLElement[]}
- */
-function articlesOf(html) {
-  const parsed = new DOMParser().parseFromString(html, "text/html");
-  return Array.from(parsed.querySelectorAll("article[data-message]"), (article) => /** @type {HTMLElement} */ (document.adoptNode(article)));
-}
-
-/**
- * Give a turn what another one of the same message has around its text.
- * @param {HTMLElement} article
- * @param {HTMLElement} fresh
- */
-function adopt(article, fresh) {
-  const around = ":scope > :not(h2, [data-prose], .bubble, .edit)";
-  for (const part of article.querySelectorAll(around)) part.remove();
-  article.append(...fresh.querySelectorAll(around));
-}
-
-/** Without a script nothing can be copied. @param {HTMLElement} root */
-function offerCopying(root) {
-  for (const button of root.querySelectorAll("[data-copy]")) /** @type {HTMLElement} */ (button).hidden = false;
-}
-
-/** @param {HTMLElement} article */
-const idOf = (article) => Number(article.dataset.message);
 
 /** @param {number} milliseconds @returns {Promise<void>} */
 const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
