@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from chat import history
+from chat.conversations import show_branch
 from chat.generation import Question, cancel_generation, edit_question, regenerate, start_generation
 from chat.models import Conversation, DraftPiece, Feedback, Generation, Message
 from chat.pruning import delete_message
@@ -79,7 +80,7 @@ class TestVerb:
 
     def test_the_older_version_is_shown_to_its_end(self, asked, echo):
         """What was gone on with before is there again."""
-        first, old, new, *_ = asked.messages.all()
+        _, old, new, *_ = asked.messages.all()
         delete_message(fresh(old))
         regenerate(fresh(new), echo)
         finish()
@@ -93,8 +94,6 @@ class TestVerb:
         first = asked.messages.first()
         edit_question(Message.objects.select_related("conversation__owner").get(pk=first.pk), question("Other", echo))
         finish()
-        from chat.conversations import show_branch
-
         show_branch(fresh(first))
         assert delete_message(fresh(first)) == 5
         assert shown(asked) == ["Other", "Other"]
@@ -133,8 +132,6 @@ class TestVerb:
     def test_an_answer_elsewhere_goes_on(self, asked, echo):
         """Only what would go has to be over."""
         _, old, new, *_ = asked.messages.all()
-        from chat.conversations import show_branch
-
         show_branch(fresh(old))
         asked.refresh_from_db()
         start_generation(asked, question("More", echo))

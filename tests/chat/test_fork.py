@@ -63,7 +63,11 @@ class TestVerb:
     def test_it_works(self, asked, published):
         origin = list(asked.messages.values_list("pk", "content", "parent"))
         fork = fork_conversation(fresh(asked.messages.all()[3]))
-        assert (fork.owner_id, fork.assistant_id, fork.title) == (asked.owner_id, asked.assistant_id, "Hello there (fork)")
+        assert (fork.owner_id, fork.assistant_id, fork.title) == (
+            asked.owner_id,
+            asked.assistant_id,
+            "Hello there (fork)",
+        )
         assert texts(fork) == ["Hello there", "Hello there", "Second", "Second"]
         assert [event for _, event, data in published if data.get("conversation") == str(fork.pk)] == [
             "conversation.updated"

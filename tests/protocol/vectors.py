@@ -192,7 +192,9 @@ CASES: dict[str, list[Step]] = {
         *page("Good", "completed"), RESET, ASK, deleted(2, 1), page("Good", "completed")[1], ASK, snapshot(Q),
     ],
     "a deletion is repeated": [*page("Good", "completed"), deleted(9, 1), *page("Good", "completed"), deleted(9, 1)],
-    "a late piece of a deleted message": [*page("Good"), deleted(2, 1), ASK, snapshot(Q), delta(4, " day"), finished(8)],
+    "a late piece of a deleted message": [
+        *page("Good"), deleted(2, 1), ASK, snapshot(Q), delta(4, " day"), finished(8),
+    ],
     "a stage is no text": [*page(), stage(), stage(), delta(0, "Good")],
     "an event of another version is passed over": [*page("Good"), ("message.rated", {"message": 2}), delta(4, "!")],
     "the list is no message": [
