@@ -71,11 +71,12 @@ class Turn:
 
 
 def turns(conversation: Conversation, messages: list[Message]) -> list[Turn]:
-    """Return the messages as turns; two queries more, however many there are."""
+    """Return the messages as turns, without those that were deleted meanwhile; two queries more, however many."""
     families = history.siblings(conversation, messages)
     given = Feedback.objects.filter(message__in=[message.pk for message in messages], person=conversation.owner_id)
     opinions = {feedback.message_id: feedback for feedback in given}
-    return [_turn(conversation, message, families[message.pk], opinions.get(message.pk)) for message in messages]
+    there = [message for message in messages if message.pk in families[message.pk]]
+    return [_turn(conversation, message, families[message.pk], opinions.get(message.pk)) for message in there]
 
 
 def _turn(conversation: Conversation, message: Message, family: list[int], feedback: Feedback | None) -> Turn:
