@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -73,10 +74,19 @@ class Turn:
 def turns(conversation: Conversation, messages: list[Message]) -> list[Turn]:
     """Return the messages as turns, without those that were deleted meanwhile; two queries more, however many."""
     families = history.siblings(conversation, messages)
-    given = Feedback.objects.filter(message__in=[message.pk for message in messages], person=conversation.owner_id)
-    opinions = {feedback.message_id: feedback for feedback in given}
+    opinions = _opinions(conversation, messages)
     there = [message for message in messages if message.pk in families[message.pk]]
     return [_turn(conversation, message, families[message.pk], opinions.get(message.pk)) for message in there]
+
+
+def _opinions(conversation: Conversation, messages: list[Message]) -> dict[int, Feedback]:
+    """Return the owner's feedback by message; no query where there are no answers to have any, as after sending."""
+    generations: Iterable[Generation | None] = (getattr(message, "generation", None) for message in messages)
+    over = [generation.pk for generation in generations if generation and not generation.is_running]
+    if not over:
+        return {}
+    given = Feedback.objects.filter(message__in=over, person=conversation.owner_id)
+    return {feedback.message_id: feedback for feedback in given}
 
 
 def _turn(conversation: Conversation, message: Message, family: list[int], feedback: Feedback | None) -> Turn:
