@@ -101,6 +101,7 @@ async function remove(form) {
   closePanel();
   const log = /** @type {import("./conversation.js").ChatLog} */ (document.querySelector("chat-log"));
   await log.miss();
+  if (document.activeElement === document.body) log.scroller.focus({ preventScroll: true });
   announce(say("message_deleted"));
 }
 

@@ -359,7 +359,8 @@ export class ChatLog extends HTMLElement {
 
   /** A message is gone, with what followed it: show what is left, and how many versions there are of it. */
   async miss() {
-    if (!this.isAtNewest) return location.reload();
+    // What an earlier part of the conversation begins with may be gone.
+    if (!this.isAtNewest) return location.assign(location.pathname);
     this.branch.fail();
     await this.resync();
     const last = this.articles.at(-1);
@@ -371,7 +372,8 @@ export class ChatLog extends HTMLElement {
   /** Take from the server what is around the text of a message. @param {HTMLElement} article */
   async renew(article) {
     const fresh = await this.fetchTurn(idOf(article));
-    if (!fresh || !article.isConnected || article.ariaBusy === "true" || fresh.ariaBusy === "true") return;
+    const isWritten = this.live.has(idOf(article)) || fresh?.getAttribute("aria-busy") === "true";
+    if (!fresh || !article.isConnected || isWritten) return;
     adopt(article, fresh);
     offerCopying(article);
   }

@@ -11,14 +11,15 @@ export function articlesOf(html) {
 }
 
 /**
- * Give a turn what another one of the same message has around its text.
+ * Give a turn what another one of the same message has around its text; what somebody types there stays.
  * @param {HTMLElement} article
  * @param {HTMLElement} fresh
  */
 export function adopt(article, fresh) {
-  const around = ":scope > :not(h2, [data-prose], .bubble, .edit)";
+  const around = ":scope > :not(h2, [data-prose], .bubble, form)";
+  const typed = article.querySelectorAll(":scope > [data-feedback-form]");
   for (const part of article.querySelectorAll(around)) part.remove();
-  article.append(...fresh.querySelectorAll(around));
+  article.append(...fresh.querySelectorAll(around), ...typed);
 }
 
 /** Show the buttons that without a script would do nothing. @param {HTMLElement} root */
