@@ -109,7 +109,7 @@ class TestDetails:
         assert "You cancelled this answer." in text
 
     def test_times_of_a_continued_answer_are_those_of_its_last_part(self, alice_client, answer):
-        Generation.objects.update(started_at=timezone.now() - timedelta(seconds=2))
+        Generation.objects.update(started_at=answer.generation.finished_at - timedelta(seconds=2))
         text = words(alice_client.get(url(answer)))
         assert "<dt>Duration of the last part</dt><dd>2.0 s</dd>" in text
         assert "<dt>Speed" not in text
@@ -139,6 +139,18 @@ class TestAnswerAgain:
         response = alice_client.post(url(answer, "regenerate"), {"assistant": "scripted"})
         assert response["Location"] == answer.conversation.get_absolute_url()
         assert Generation.objects.unfinished().get().assistant == scripted
+
+    def test_a_failure_that_would_come_again_leads_to_others(self, alice_client, answer):
+        """Where the same question would fail in the same way, the notice offers another assistant."""
+        page = answer.conversation.get_absolute_url()
+        Message.objects.filter(pk=answer.pk).update(content="")
+        for code, offered in (("backend_unavailable", "Try again"), ("context_length_exceeded", "Ask another one")):
+            Generation.objects.update(status=Status.FAILED, error_code=code)
+            html = alice_client.get(page).content.decode()
+            assert [words in html for words in ("Try again</button>", "Ask another one</a>")] == [
+                offered == "Try again",
+                offered == "Ask another one",
+            ]
 
     def test_the_same_assistant_at_once(self, alice_client, answer, echo, scripted):
         """Whoever is chosen in the composer: it is the answer's own that answers again."""
