@@ -196,7 +196,8 @@ class TestBranches:
         expect(asked.locator(RUNNING)).to_have_count(1)
         seen = numbers(asked)
         wait_for_numbers(asked, max(seen) + 10)
-        assert numbers(asked)[:-1] == list(range(len(numbers(asked)[:-1])))
+        written = numbers(asked)[:-1]  # the last one may be half there
+        assert written == list(range(len(written)))
         asked.locator(".send").click()
         expect(asked.locator(ANSWER).last).to_have_attribute("data-status", "cancelled")
 
