@@ -22,7 +22,7 @@ from backends import chat_backends
 from chat import history, pages
 from chat.conversations import delete_conversation
 from chat.generation import cancel_generation
-from chat.models import Assistant, Conversation, Generation, User
+from chat.models import Assistant, Conversation, Feedback, Generation, Reason, User
 from chat.parameters import PARAMETERS
 from chat.runner import runner
 
@@ -38,11 +38,12 @@ def _delete(conversations: Iterable[Conversation]) -> None:
 
 
 class WithAnswersAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """For rows with which answers go, that nobody may delete by themselves."""
+    """For rows with which answers go, and feedback, that nobody may delete by themselves."""
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         names, counts, missing, protected = super().get_deleted_objects(objs, request)
-        return names, counts, missing - {str(Generation._meta.verbose_name)}, protected
+        going = {str(Generation._meta.verbose_name), str(Feedback._meta.verbose_name)}
+        return names, counts, missing - going, protected
 
 
 @admin.register(User)
@@ -182,7 +183,7 @@ class GenerationAdmin(ReadOnlyAdmin):
         "queued_at",
     ]
     list_select_related = ["message__conversation__owner"]
-    list_filter = ["status", "finish_reason", "error_code", "backend", "assistant", "queued_at"]
+    list_filter = ["status", "finish_reason", "error_code", "backend", "assistant", "is_copy", "queued_at"]
     search_fields = ["message__conversation__title", "message__conversation__owner__username", "model", "worker"]
     exclude = ["message"]
     readonly_fields = ["conversation", "owner", "state", "first_delta_ms", "duration"]
@@ -231,3 +232,36 @@ class GenerationAdmin(ReadOnlyAdmin):
 
     def has_cancel_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("chat.change_generation")
+
+
+@admin.register(Feedback)
+class FeedbackAdmin(ReadOnlyAdmin):
+    list_display = ["rating", "comment", "reason_names", "assistant", "person", "conversation", "updated_at"]
+    list_select_related = ["person", "message__conversation", "message__generation"]
+    list_filter = ["value", "message__generation__assistant", "updated_at"]
+    search_fields = ["comment", "person__username", "message__conversation__title"]
+    date_hierarchy = "updated_at"
+    exclude = ["message", "value", "reasons"]
+    readonly_fields = ["rating", "reason_names", "assistant", "conversation"]
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Feedback goes with its answer, and is taken back by who gave it."""
+        return False
+
+    @admin.display(description=_("rating"), ordering="value")
+    def rating(self, feedback: Feedback) -> str:
+        return feedback.get_value_display()
+
+    @admin.display(description=_("reasons"))
+    def reason_names(self, feedback: Feedback) -> str:
+        return ", ".join(str(Reason(reason).label) for reason in feedback.reasons if reason in Reason.values) or "–"
+
+    @admin.display(description=_("assistant"), ordering="message__generation__assistant_name")
+    def assistant(self, feedback: Feedback) -> str:
+        return feedback.message.generation.assistant_name
+
+    @admin.display(description=_("conversation"), ordering="message__conversation__title")
+    def conversation(self, feedback: Feedback) -> SafeString:
+        conversation = feedback.message.conversation
+        url = reverse("admin:chat_conversation_change", args=[conversation.pk])
+        return format_html('<a href="{}">{}</a>', url, conversation.title)

@@ -10,7 +10,7 @@ from django.db.models import Exists, OuterRef
 
 from chat import events, history
 from chat.models import Conversation, Generation, Message, Status
-from chat.refusals import ConversationBusyError, ConversationGoneError
+from chat.refusals import ConversationBusyError, ConversationGoneError, MessageGoneError
 
 
 def lock(conversation: Conversation) -> int | None:
@@ -26,17 +26,22 @@ def lock(conversation: Conversation) -> int | None:
     raise ConversationGoneError
 
 
-def hold(conversation: Conversation, *answers: Message) -> None:
+def hold(conversation: Conversation, message: Message | None = None) -> None:
     """Keep other verbs out of the conversation until the transaction ends.
 
     Raises:
         ConversationGoneError: it was deleted meanwhile.
+        MessageGoneError: this message of it was.
         ConversationBusyError: its shown branch is no longer the one that the caller saw, or the answer at the end of
-            that, or one of these, is being written.
+            that, or this one, is being written.
     """
     if lock(conversation) != conversation.leaf_id:
         raise ConversationBusyError
-    own = {conversation.leaf_id, *(answer.pk for answer in answers)} - {None}
+    own = {conversation.leaf_id} - {None}
+    if message:
+        if not Message.objects.filter(pk=message.pk).exists():
+            raise MessageGoneError
+        own.add(message.pk)
     if Generation.objects.unfinished().filter(pk__in=own).exists():
         raise ConversationBusyError
 
@@ -48,9 +53,12 @@ def show_branch(message: Message) -> None:
 
     Raises:
         ConversationGoneError: it was deleted meanwhile.
+        MessageGoneError: the message was.
     """
     with transaction.atomic():
         lock(message.conversation)
+        if not Message.objects.filter(pk=message.pk).exists():
+            raise MessageGoneError
         leaf = history.newest_below(message)
         Conversation.objects.filter(pk=message.conversation_id).update(leaf_id=leaf)
 

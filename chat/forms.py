@@ -12,8 +12,9 @@ from django.contrib.auth.forms import BaseUserCreationForm
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
+from chat.feedback import Opinion
 from chat.generation import Question
-from chat.models import Assistant, Conversation, User
+from chat.models import REASONS, Assistant, Conversation, Rating, Reason, User
 from chat.parameters import PARAMETERS, Values
 from chat.storable import storable
 
@@ -124,6 +125,34 @@ class QuestionForm(forms.Form):
         return Question(
             content=data["content"], assistant=data["assistant"], key=data["key"], parameters=data["parameters"]
         )
+
+
+class FeedbackForm(forms.Form):
+    """What a person thinks of an answer: a thumb alone, or with reasons and a comment."""
+
+    value = forms.TypedChoiceField(choices=Rating.choices, coerce=int, widget=forms.HiddenInput)
+    reasons = forms.MultipleChoiceField(
+        label=_("Why?"), choices=Reason.choices, required=False, widget=forms.CheckboxSelectMultiple
+    )
+    comment = forms.CharField(
+        label=_("Comment"), max_length=2000, required=False, widget=forms.Textarea(attrs={"rows": 2})
+    )
+
+    def __init__(self, *args: Any, value: int, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        reasons = self.fields["reasons"]
+        assert isinstance(reasons, forms.MultipleChoiceField)
+        reasons.choices = [(reason.value, reason.label) for reason in REASONS[value]]
+
+    def clean_comment(self) -> str:
+        return storable(unicodedata.normalize("NFC", self.cleaned_data["comment"]))
+
+    def opinion(self) -> Opinion:
+        """Return what was sent; the form is valid. A thumb says nothing of reasons and comment."""
+        data = self.cleaned_data
+        if "comment" not in self.data:
+            return Opinion(value=data["value"])
+        return Opinion(value=data["value"], reasons=data["reasons"], comment=data["comment"])
 
 
 class TitleForm(forms.ModelForm):  # type: ignore[type-arg]  # subscripts exist in the stubs only

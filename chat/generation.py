@@ -89,19 +89,22 @@ def edit_question(message: Message, question: Question) -> Generation:
 
     Raises:
         ConversationBusyError: the newest answer of the shown branch is not over yet, or another request was quicker.
+        MessageGoneError: the question was deleted meanwhile.
         ConversationGoneError, KeyReusedError, TooManyUnfinishedError, AssistantGoneError: as above.
     """
-    return _ask(message.conversation, message.parent_id, question)
+    return _ask(message.conversation, message.parent_id, question, message)
 
 
 def regenerate(message: Message, assistant: Assistant, parameters: Values | None = None) -> Generation:
     """Queue another answer to the same question, as a new branch that is shown from now on; the old one is kept.
 
-    Without ``parameters``, with those that the conversation remembers.
+    The message is an answer, or a question that has none any more. Without ``parameters``, with those that the
+    conversation remembers.
 
     Raises:
         ConversationBusyError: this answer or the newest one of the shown branch is not over yet, or another request was
             quicker.
+        MessageGoneError: the message was deleted meanwhile.
         ConversationGoneError, TooManyUnfinishedError, AssistantGoneError: as above.
     """
     conversation = message.conversation
@@ -109,7 +112,8 @@ def regenerate(message: Message, assistant: Assistant, parameters: Values | None
         with transaction.atomic():
             _check_room(conversation.owner_id)
             hold(conversation, message)
-            answer = Message.objects.create(conversation=conversation, parent=message.parent, role=Role.ASSISTANT)
+            question = message if message.role == Role.USER else message.parent
+            answer = Message.objects.create(conversation=conversation, parent=question, role=Role.ASSISTANT)
             changed = conversation.parameters if parameters is None else parameters
             generation = _queue(answer, assistant, changed)
             _show(conversation, answer, assistant, changed)
@@ -247,12 +251,14 @@ def _already_sent(owner: User, question: Question, conversation: Conversation | 
     return answers.select_related("message__conversation").first()
 
 
-def _ask(conversation: Conversation, parent: int | None, question: Question) -> Generation:
+def _ask(
+    conversation: Conversation, parent: int | None, question: Question, edited: Message | None = None
+) -> Generation:
     """Store the question below this message, on a branch that is shown from now on, and queue the answer."""
 
     def store() -> Generation:
         _check_room(conversation.owner_id)
-        hold(conversation)
+        hold(conversation, edited)
         return _store_question(conversation, parent, question)
 
     return _once(conversation.owner, question, store, conversation)

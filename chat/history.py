@@ -60,14 +60,19 @@ def _upwards(conversation: Conversation, newest: int | None) -> Iterator[Step]:
             return
 
 
-def newest_below(message: Message) -> int:
-    """Return the id of the newest descendant of a message, or its own: the end of the branch to show."""
-    descendants = {message.pk}
+def with_all_below(message: Message) -> set[int]:
+    """Return the ids of a message and of all its descendants, on whatever branch."""
+    found = {message.pk}
     rows = Message.objects.filter(conversation=message.conversation_id, pk__gt=message.pk).order_by("pk")
     for pk, parent in rows.values_list("pk", "parent_id"):
-        if parent in descendants:
-            descendants.add(pk)
-    return max(descendants)
+        if parent in found:
+            found.add(pk)
+    return found
+
+
+def newest_below(message: Message) -> int:
+    """Return the id of the newest descendant of a message, or its own: the end of the branch to show."""
+    return max(with_all_below(message))
 
 
 def siblings(conversation: Conversation, messages: Iterable[Message]) -> dict[int, list[int]]:

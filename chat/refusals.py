@@ -22,6 +22,10 @@ class ConversationGoneError(RefusedError):
     """The conversation was deleted meanwhile."""
 
 
+class MessageGoneError(RefusedError):
+    """The message was deleted meanwhile."""
+
+
 class AssistantGoneError(RefusedError):
     """The assistant was deleted meanwhile."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from chat import health
-from chat.views import accounts, answers, assistants, conversations, page, streams
+from chat.views import accounts, answers, assistants, conversations, feedback, messages, page, streams
 
 app_name = "chat"
 
@@ -27,4 +27,8 @@ urlpatterns = [
     path("c/<uuid:pk>/messages/<int:message>/continue/", answers.continue_answer, name="continue"),
     path("c/<uuid:pk>/messages/<int:message>/cancel/", answers.cancel, name="cancel"),
     path("c/<uuid:pk>/messages/<int:message>/show/", answers.show, name="show"),
+    path("c/<uuid:pk>/messages/<int:message>/fork/", messages.fork, name="fork"),
+    path("c/<uuid:pk>/messages/<int:message>/delete/", messages.delete, name="delete_message"),
+    path("c/<uuid:pk>/messages/<int:message>/details/", messages.details, name="details"),
+    path("c/<uuid:pk>/messages/<int:message>/feedback/", feedback.feedback, name="feedback"),
 ]

@@ -303,3 +303,5 @@ WEB_CONCURRENCY: int = env.int("WEB_CONCURRENCY", 1)
 
 EVENTSTREAM_STORAGE_CLASS = "chat.events.RingStorage"
 EVENTSTREAM_CHANNELMANAGER_CLASS = "chat.events.ChannelManager"
+CHAT_CURRENCY: str = env.str("CHAT_CURRENCY", "USD")
+"""Of the prices that assistants have; it is shown beside what an answer cost."""

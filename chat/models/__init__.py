@@ -1,8 +1,22 @@
-"""What the site keeps: people, assistants, conversations as trees of messages, and how each answer came to be."""
+"""What the site keeps: people, assistants, conversations as trees of messages, how each answer came to be, feedback."""
 
 from chat.models.assistants import Assistant
 from chat.models.conversations import Conversation, Message, Role
+from chat.models.feedback import REASONS, Feedback, Rating, Reason
 from chat.models.generations import DraftPiece, Generation, Status
 from chat.models.people import User
 
-__all__ = ["Assistant", "Conversation", "DraftPiece", "Generation", "Message", "Role", "Status", "User"]
+__all__ = [
+    "REASONS",
+    "Assistant",
+    "Conversation",
+    "DraftPiece",
+    "Feedback",
+    "Generation",
+    "Message",
+    "Rating",
+    "Reason",
+    "Role",
+    "Status",
+    "User",
+]

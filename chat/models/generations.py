@@ -58,6 +58,8 @@ class Generation(models.Model):
     """Why there was no text yet when that was last told, in the words of ``backends.StageName``; idle once there is."""
     stage_position = models.PositiveIntegerField(_("place in the queue"), null=True)
     """1 is next; only while the stage is ``queued``."""
+    is_copy = models.BooleanField(_("copy"), default=False, editable=False)
+    """Of an answer in another conversation, from which a fork took it: it cost nothing, and is not counted as usage."""
 
     objects = GenerationQuerySet.as_manager()
 
@@ -86,6 +88,26 @@ class Generation(models.Model):
         if self.started_at and self.finished_at and self.started_at <= self.finished_at:
             return (self.finished_at - self.started_at).total_seconds()
         return None
+
+    @property
+    def was_continued(self) -> bool:
+        """Whether it was cut and written on: then the times are those of its last part alone."""
+        return bool(self.started_at and self.first_delta_at and self.first_delta_at < self.started_at)
+
+    @property
+    def seconds_to_text(self) -> float | None:
+        """How long the person waited for the first text; None where there was none, or the answer was continued."""
+        if self.first_delta_at is None or self.was_continued or self.first_delta_at < self.queued_at:
+            return None
+        return (self.first_delta_at - self.queued_at).total_seconds()
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        """How quickly it was written, from its first text on; None where that is not known or too short to say."""
+        if not (self.output_tokens and self.first_delta_at and self.finished_at) or self.was_continued:
+            return None
+        took = (self.finished_at - self.first_delta_at).total_seconds()
+        return self.output_tokens / took if took > 0.05 else None
 
 
 class DraftPiece(models.Model):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from django import template
@@ -26,19 +27,24 @@ register = template.Library()
 
 EAGER_MODULES = (
     "app",
+    "actions",
     "answer",
+    "branches",
     "composer",
     "conversation",
     "drafts",
     "edit",
+    "feedback",
     "menu",
     "notice",
     "page",
+    "panel",
     "parameters",
     "reader",
     "sidebar",
     "stage",
     "token",
+    "turns",
     "waiting",
 )
 """Modules of ours that every chat page loads; ``markdown`` comes when there is something to write with it."""
@@ -47,6 +53,7 @@ HANGUL = re.compile("[\u1100-\u11ff\u3130-\u318f\uac00-\ud7a3]")
 
 
 @register.simple_tag
+@lru_cache(maxsize=256)
 def icon(name: str, css_class: str = "") -> SafeString:
     """Draw a symbol of templates/_icons.html, which base.html puts on every page."""
     return format_html(
@@ -98,6 +105,10 @@ def script_strings() -> SafeString:
         "cancel": _("Cancel the answer"),
         "copy": _("Copy"),
         "copied": _("Copied"),
+        "feedback_saved": _("Thank you. You can say more below the answer."),
+        "feedback_sent": _("Thank you. Your feedback is stored."),
+        "feedback_taken_back": _("Your feedback was taken back."),
+        "message_deleted": _("The message was deleted."),
         "today": _("Today"),
     }
     return json_script(strings, "strings")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import uuid
-from typing import cast
+from typing import Any, cast
 
 from django.contrib.auth.decorators import login_required  # noqa: F401
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, render
+from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.functional import Promise
@@ -24,6 +25,7 @@ from chat.refusals import (
     ConversationBusyError,
     ConversationGoneError,
     KeyReusedError,
+    MessageGoneError,
     NotContinuableError,
     RefusedError,
     SiteBusyError,
@@ -35,6 +37,7 @@ REFUSALS: dict[type[RefusedError], tuple[int, Promise]] = {
     ConversationBusyError: (409, _("An answer is still being written here. Wait for it, or cancel it.")),
     ConversationGoneError: (404, _("This conversation was deleted.")),
     KeyReusedError: (422, _("This text was changed after it had been sent. Send it again to ask anew.")),
+    MessageGoneError: (404, _("This message was deleted.")),
     NotContinuableError: (409, _("There is nothing to continue here. Reload the page.")),
     SiteBusyError: (503, _("The site is very busy. Try again in a moment.")),
     TooManyUnfinishedError: (
@@ -106,9 +109,21 @@ def with_retry_after(response: HttpResponse, error: RefusedError | None) -> Http
     return response
 
 
+def render_part(request: HttpRequest, part: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
+    """Return what belongs to one message: as a page of its own, or for a script that has a place for it.
+
+    ``heading`` says what it is.
+    """
+    if wants_json(request):
+        html = render_to_string(part, context, request)
+        return JsonResponse({"heading": str(context["heading"]), "html": html}, status=status)
+    return render(request, "chat/message.html", context | {"part": part}, status=status)
+
+
 def refuse(request: HttpRequest, message: Message, error: RefusedError) -> HttpResponse:
     status, reason = words_of(error)
     if wants_json(request):
         return with_retry_after(JsonResponse({"errors": {"__all__": [reason]}}, status=status), error)
-    context = {"reason": reason, "conversation": message.conversation if status != 404 else None}
+    is_left = not isinstance(error, ConversationGoneError)
+    context = {"reason": reason, "conversation": message.conversation if is_left else None}
     return with_retry_after(render(request, "chat/refused.html", context, status=status), error)

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -90,9 +90,14 @@ def _snapshot(message: Message) -> dict[str, Any]:
 @never_cache
 @login_required
 def turn(request: HttpRequest, pk: uuid.UUID, message: int) -> HttpResponse:
-    """Return one turn as HTML."""
+    """Return one turn as HTML, or as JSON what is stored of it."""
     found = get_message_for_user(request, pk, message)
-    return HttpResponse(render_turns(request, found.conversation, history.branch(found.conversation, found.pk, 1)))
+    alone = history.branch(found.conversation, found.pk, 1)
+    if not alone:
+        raise Http404  # deleted a moment ago
+    if wants_json(request):
+        return JsonResponse(_snapshot(alone[0]))
+    return HttpResponse(render_turns(request, found.conversation, alone))
 
 
 def send(

@@ -37,7 +37,7 @@ from chat.generation import (
 )
 from chat.models import Conversation, DraftPiece, Generation, Message, Status, User
 from chat.queue import DeathWatch, claim, renew
-from chat.refusals import ConversationGoneError, RefusedError
+from chat.refusals import ConversationGoneError, MessageGoneError, RefusedError
 from chat.runner import Runner
 from chat.writing import run_generation
 from tests.conftest import PASSWORD
@@ -100,6 +100,12 @@ class Tab:
 
     def delete(self, conversation):
         return self.post("delete", conversation.pk)
+
+    def delete_message(self, message):
+        return self.post("delete_message", message.conversation_id, message.pk)
+
+    def fork(self, message):
+        return self.post("fork", message.conversation_id, message.pk)
 
 
 @pytest.fixture
@@ -268,7 +274,7 @@ class TestBranches:
         old = newest(conversation)
         tabs[0].regenerate(old)
         running = claim_one("worker")
-        assert tabs[1].show(old).status_code == 302
+        assert tabs[1].show(old).status_code == 200
         conversation.refresh_from_db()
         assert conversation.leaf_id == old.pk
         assert tabs[1].send(conversation).status_code == 201
@@ -288,7 +294,7 @@ class TestBranches:
             tabs[0].regenerate(old)
             cancel_generation(newest(conversation).generation)
             responses = at_once(partial(tabs[0].send, conversation), partial(tabs[1].show, old))
-            assert statuses(responses) in ([201, 302], [302, 409])
+            assert statuses(responses) in ([200, 201], [200, 409])
             conversation.refresh_from_db()
             assert not conversation.leaf.children.exists()
 
@@ -466,6 +472,80 @@ class TestDelete:
             calls[name]()
         assert not Conversation.objects.exists()
         assert not Message.objects.exists()
+
+
+class TestDeletedMessages:
+    @pytest.fixture
+    def twice(self, answered, echo) -> Callable[[], Conversation]:
+        """Make a conversation whose question has two answers, both cut."""
+
+        def make() -> Conversation:
+            conversation = answered()
+            generation = regenerate(newest(conversation), echo)
+            Message.objects.filter(pk=generation.pk).update(content="Another beginning")
+            cancel_generation(generation)
+            return Conversation.objects.select_related("owner").get(pk=conversation.pk)
+
+        return make
+
+    @pytest.mark.parametrize("name", ["send", "regenerate", "resume", "edit", "show", "fork"])
+    def test_at_the_same_moment(self, tabs, twice, name):
+        """Whoever is first, what is shown is the end of a branch, and nothing hangs below what is gone."""
+        for _ in range(ROUNDS):
+            conversation = twice()
+            answer, question = newest(conversation), newest(conversation, "user")
+            subject = {"send": conversation, "edit": question}.get(name, answer)
+            other = partial(getattr(tabs[1], name), subject)
+            deleted, did = at_once(partial(tabs[0].delete_message, answer), other)
+            assert deleted.status_code in {200, 409}
+            assert did.status_code in {200, 201, 404, 409}
+            if deleted.status_code == 409:
+                assert did.status_code == 201
+            assert Message.objects.filter(pk=answer.pk).exists() == (deleted.status_code == 409)
+            check(conversation)
+
+    def test_twice(self, tabs, twice, published):
+        for _ in range(ROUNDS):
+            published.clear()
+            conversation = twice()
+            responses = at_once(*[partial(tab.delete_message, newest(conversation)) for tab in tabs])
+            assert statuses(responses) in ([200, 200], [200, 404])
+            assert [event for _, event, _ in published].count("message.deleted") == 1
+            assert conversation.messages.count() == 2
+            check(conversation)
+
+    def test_two_versions(self, tabs, twice):
+        """Both go; the question is left."""
+        for _ in range(ROUNDS):
+            conversation = twice()
+            answers = conversation.messages.filter(role="assistant")
+            responses = at_once(*[partial(tabs[0].delete_message, answer) for answer in answers])
+            assert statuses(responses) == [200, 200]
+            conversation.refresh_from_db()
+            assert conversation.leaf_id == newest(conversation, "user").pk
+
+    def test_while_the_answer_below_it_is_written(self, tabs, answered):
+        conversation = answered()
+        tabs[1].send(conversation)
+        for message in conversation.messages.all():
+            assert tabs[0].delete_message(message).status_code == 409
+        assert conversation.messages.count() == 4
+        check(conversation)
+
+    @pytest.mark.parametrize("name", ["show", "regenerate", "edit"])
+    def test_what_comes_too_late(self, tabs, twice, echo, name):
+        """A version that is not shown goes while another tab does something with it."""
+        conversation = twice()
+        old = conversation.messages.filter(role="assistant").select_related("conversation__owner", "generation").first()
+        calls = {
+            "show": partial(show_branch, old),
+            "regenerate": partial(regenerate, old, echo),
+            "edit": partial(edit_question, old, Question(content="Other words", assistant=echo, key=uuid.uuid4())),
+        }
+        tabs[0].delete_message(old)
+        with pytest.raises(MessageGoneError):
+            calls[name]()
+        check(conversation)
 
 
 class TestRename:

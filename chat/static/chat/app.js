@@ -2,6 +2,9 @@
 import "chat/conversation";
 import "chat/composer";
 import "chat/edit";
+import "chat/actions";
+import "chat/branches";
+import "chat/feedback";
 import "chat/menu";
 import "chat/parameters";
 import "chat/sidebar";

@@ -8,11 +8,22 @@ import { say } from "chat/page";
  * @param {FormData} data
  */
 export function addChoices(data) {
-  const composer = /** @type {HTMLFormElement} */ (document.getElementById("composer"));
-  for (const [name, value] of new FormData(composer)) {
-    if (!["content", "key", "csrfmiddlewaretoken"].includes(name)) data.set(name, value);
+  addParameters(data);
+  const chosen = new FormData(composer()).get("assistant");
+  if (chosen) data.set("assistant", chosen);
+}
+
+/**
+ * Add the parameters alone, to a form that asks an assistant of its own.
+ * @param {FormData} data
+ */
+export function addParameters(data) {
+  for (const [name, value] of new FormData(composer())) {
+    if (!["assistant", "content", "key", "csrfmiddlewaretoken"].includes(name)) data.set(name, value);
   }
 }
+
+const composer = () => /** @type {HTMLFormElement} */ (document.getElementById("composer"));
 
 export class ChatParameters extends HTMLElement {
   connectedCallback() {

@@ -132,7 +132,8 @@ export class Branch {
    */
   hear(kind, data) {
     this.now += 1;
-    if (kind === "stream-reset") this.isStale = true;
+    // Where a message is gone, what is shown instead is in the snapshot.
+    if (kind === "stream-reset" || kind === "message.deleted") this.isStale = true;
     else if (kind === "stream-open") this.open();
     else if (kind === "message.created") this.created(data);
     else if (typeof data?.message === "number") this.hearOf(kind, data);
@@ -153,6 +154,11 @@ export class Branch {
     // The text of a question is in no event.
     else if (generation === null) this.put(message, parent).end = Infinity;
     else this.put(message, parent);
+  }
+
+  /** The reader turns to another branch: a snapshot that was asked for before may show the one that was left. */
+  turn() {
+    this.now += 1;
   }
 
   /**
