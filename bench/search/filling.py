@@ -14,7 +14,7 @@ from chat.models import Conversation, Message, Role, User
 LENGTH = 20
 """Messages of a conversation."""
 OTHERS = 5
-"""People who have a twentieth of that each."""
+"""People who have a fiftieth of that each."""
 
 
 class Site:
@@ -27,8 +27,8 @@ class Site:
         self.messages = self.text_bytes = 0
         for at in range(count // LENGTH):
             self._fill(self.owner)
-            if at % 4 == 0:  # between the others', as they come
-                self._fill(people[1 + at // 4 % OTHERS])
+            if at % 10 == 0:  # between the others', as they come
+                self._fill(people[1 + at // 10 % OTHERS])
 
     def _fill(self, owner: User) -> None:
         conversation = Conversation.objects.create(owner=owner, title=self._writer.title())

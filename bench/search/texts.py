@@ -1,15 +1,21 @@
 """Messages as people and models write them: half English, half Korean with English words, most short and some long."""
 
+# ruff: noqa: SIM905 - words are easier to read without their quotes
+
 from __future__ import annotations
 
 import random
 from itertools import accumulate
 
-ENGLISH = """the of and to a in is that it for you with as on be are this can or by not have from an at your if which will more
-use one all when there was has we but how what so about out up they other into some could time no make data code file value
-function class error server database query message index table column user search program system""".split()
-KOREAN = """이 그 저 것 수 등 및 기록 저장 검색 생성 대화 사용 서버 데이터 오류 함수 값 코드 파일 시간 문제 방법 설정 질문 답변
-전문검색 목록 화면 사용자 결과 문서""".split()
+ENGLISH = """
+the of and to a in is that it for you with as on be are this can or by not have from an at your if which will more
+use one all when there was has we but how what so about out up they other into some could time no make data code
+file value function class error server database query message index table column user search program system
+""".split()
+KOREAN = """
+이 그 저 것 수 등 및 기록 저장 검색 생성 대화 사용 서버 데이터 오류 함수 값 코드 파일 시간 문제 방법 설정 질문 답변
+전문검색 목록 화면 사용자 결과 문서
+""".split()
 PARTICLES = "은 는 이 가 을 를 에 에서 으로 로 의 와 과 도 만 하고 합니다 했습니다 하는 하면".split()
 ONSETS = "b c d f g h j k l m n p r s t v w st tr pr ch sh pl br gr cl".split()
 VOWELS = "a e i o u ai ea ou io".split()

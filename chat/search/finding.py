@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-
-from django.db.models import QuerySet
 
 from chat.models import Conversation, Message, User
 from chat.search.grams import grams_of_query
@@ -18,7 +16,7 @@ PAGE = 30
 """Messages on a page of results."""
 TITLES = 5
 """Titles above them; more are on pages of their own."""
-MOST_CANDIDATES = 2000
+MOST_CANDIDATES = 1000
 """Texts that are read for one page: a rare phrase of common words goes on on the next one."""
 
 
@@ -83,36 +81,28 @@ def _titles(user: User, query: Query, before: int | None, count: int) -> _Found:
 
 
 def _search(user: User, query: Query, *, before: int | None, titles: bool, count: int) -> _Found:
-    text: Callable[[Message], str] = _title_of if titles else _content_of
     index, grams = get_index(), grams_of_query(query)
-    found: list[Message] = []
-    batch, read = count + 10, 0
-    while read < MOST_CANDIDATES:
+    found: list[int] = []
+    batch, read, is_over = count + 10, 0, False
+    while read < MOST_CANDIDATES and len(found) <= count and not is_over:
         wanted = Wanted(owner=user.pk, grams=grams, titles=titles, before=before, count=batch)
         pks = [abs(pk) for pk in index.newest(wanted)]
-        found += [message for message in _read(user, pks) if query.matches(text(message))]
-        if len(found) > count:
-            return _Found(found[:count], found[count - 1].pk)
-        if len(pks) < batch:
-            return _Found(found, None)
+        found += _matching(user, query, pks, titles=titles)
+        is_over = len(pks) < batch
+        before = None if is_over else pks[-1]
         read += batch
-        before, batch = pks[-1], min(batch * 4, MOST_CANDIDATES)
-    return _Found(found, before)
+        batch = min(batch * 4, MOST_CANDIDATES)
+    if len(found) > count:
+        found, before = found[:count], found[count - 1]
+    related = Message.objects.select_related("conversation").in_bulk(found)
+    return _Found([related[pk] for pk in found if pk in related], before)
 
 
-def _read(user: User, pks: Sequence[int]) -> Iterable[Message]:
-    """Return those of the messages that are this person's to see, in this order."""
-    own: QuerySet[Message] = Message.objects.owned_by(user).filter(pk__in=pks).select_related("conversation")
-    by_pk = {message.pk: message for message in own}
-    return [by_pk[pk] for pk in pks if pk in by_pk]
-
-
-def _title_of(message: Message) -> str:
-    return message.conversation.title
-
-
-def _content_of(message: Message) -> str:
-    return message.content
+def _matching(user: User, query: Query, pks: Sequence[int], *, titles: bool) -> list[int]:
+    """Return those of the messages that are this person's to see and match themselves, or by the title above them."""
+    own = Message.objects.owned_by(user).filter(pk__in=pks).order_by()
+    texts = dict(own.values_list("pk", "conversation__title" if titles else "content"))
+    return [pk for pk in pks if pk in texts and query.matches(texts[pk])]
 
 
 def _grouped(titled: list[Conversation], messages: list[Message], query: Query) -> tuple[Group, ...]:

@@ -6,7 +6,7 @@ import re
 from bisect import bisect_left
 from dataclasses import dataclass
 
-from chat.search.terms import Query, composed, fold
+from chat.search.terms import Query, composed, fold, folded_characters
 
 BEFORE, AFTER = 40, 160
 """Characters around the beginning of the first hit."""
@@ -61,14 +61,10 @@ def _marked(text: str, query: Query, begin: int = 0, end: int | None = None) -> 
     end = len(text) if end is None else end
     # With a character before it, which decides whether a word begins here.
     start = max(0, begin - 1)
-    folded, places = "", []
-    for place in range(start, end):
-        piece = fold(text[place])
-        folded += piece
-        places += [place] * len(piece)
-    places.append(end)
+    pieces = folded_characters(text[start:end])
+    places = [place for place, piece in enumerate(pieces, start) for _ in piece]
     parts, done = [], begin
-    for found in query.pattern.finditer(folded):
+    for found in query.pattern.finditer("".join(pieces)):
         first, last = max(places[found.start()], begin), places[found.end() - 1] + 1
         if last <= done:
             continue

@@ -60,6 +60,11 @@ def fold(text: str) -> str:
     return text.lower() if text.isascii() else composed(text).translate(_folding)
 
 
+def folded_characters(text: str) -> list[str]:
+    """Return what each character of a composed text is folded to: mostly one, but none and several, too."""
+    return [_folding[code] for code in map(ord, text)]
+
+
 def is_dense(text: str) -> bool:
     """Tell whether there is a character of a script without spaces in it."""
     return _DENSE.search(text) is not None

@@ -25,7 +25,7 @@ class Command(BaseCommand):
         while pks := self._next(after, max(1, options["batch"])):
             entered += add_missing(pks)
             seen, after = seen + len(pks), pks[-1]
-            if time.monotonic() - said > 1:
+            if time.monotonic() - said > 5:
                 said = time.monotonic()
                 self.stdout.write(f"{seen} of {total} messages")
         optimize_index()
