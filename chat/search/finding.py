@@ -16,7 +16,7 @@ PAGE = 30
 """Messages on a page of results."""
 TITLES = 5
 """Titles above them; more are on pages of their own."""
-MOST_CANDIDATES = 1000
+MOST_CANDIDATES = 400
 """Texts that are read for one page: a rare phrase of common words goes on on the next one."""
 
 
