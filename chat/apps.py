@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.db.models.signals import pre_delete
 
 
 class ChatConfig(AppConfig):
@@ -10,4 +11,7 @@ class ChatConfig(AppConfig):
     verbose_name = "Chat"
 
     def ready(self) -> None:
-        from chat import checks  # noqa: F401 - registers the checks
+        from chat import checks, search  # noqa: F401 - registers the checks
+        from chat.models import Conversation
+
+        pre_delete.connect(search.forget_conversation, sender=Conversation)

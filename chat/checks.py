@@ -13,6 +13,7 @@ from django.db import connection
 
 from backends import chat_backends
 from backends.checks import check_chat_backends
+from chat import search
 from chat.models import Assistant
 
 register(check_chat_backends, "backends")
@@ -65,4 +66,30 @@ def check_assistants(
             id="chat.W001",
         )
         for assistant in orphans
+    ]
+
+
+@register(Tags.database)
+def check_search(
+    app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Find an SQLite that cannot search, and messages that the search does not know."""
+    if not databases:
+        return []
+    if connection.vendor == "sqlite" and not search.has_fts5():
+        return [
+            Error(
+                "This SQLite was built without FTS5, which the search needs.",
+                hint="Use a Python whose sqlite3 has it, as Debian's and python.org's have, or PostgreSQL.",
+                id="chat.E006",
+            )
+        ]
+    if "chat_search" not in connection.introspection.table_names() or not search.is_behind():
+        return []
+    return [
+        Warning(
+            "There are messages that the search does not find yet.",
+            hint="The running site enters them little by little; manage.py rebuild_search does it now.",
+            id="chat.W006",
+        )
     ]

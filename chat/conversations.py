@@ -8,7 +8,7 @@ from __future__ import annotations
 from django.db import transaction
 from django.db.models import Exists, OuterRef
 
-from chat import events, history
+from chat import events, history, search
 from chat.models import Conversation, Generation, Message, Status
 from chat.refusals import ConversationBusyError, ConversationGoneError, MessageGoneError
 
@@ -70,9 +70,13 @@ def rename_conversation(conversation: Conversation, title: str) -> None:
         ConversationGoneError: it was deleted meanwhile.
     """
     # This column alone: what was read with it may be old by now, and must not be written back.
-    if Conversation.objects.filter(pk=conversation.pk).update(title=title) != 1:
-        raise ConversationGoneError
-    conversation.title = title
+    own = Conversation.objects.filter(pk=conversation.pk)
+    with transaction.atomic():
+        lock(conversation)
+        old = own.values_list("title", flat=True).get()
+        own.update(title=title)
+        conversation.title = title
+        search.replace_title(conversation, old)
     publish_conversation(conversation)
 
 

@@ -17,7 +17,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from backends import Stage
-from chat import events, pieces
+from chat import events, pieces, search
 from chat.conversations import hold, publish_conversation
 from chat.models import Assistant, Conversation, Generation, Message, Role, Status, User
 from chat.parameters import Values
@@ -217,6 +217,7 @@ def end_generation(generation: Generation, status: Status, *, unless_renewed: bo
         pieces.fold([generation.pk])
         # Before somebody can delete it.
         message = Message.objects.select_related("conversation", "generation").get(pk=generation.pk)
+        search.add_messages([message])
         transaction.on_commit(lambda: _publish_finished(message))
     return True
 
@@ -298,6 +299,9 @@ def _store_question(conversation: Conversation, parent: int | None, question: Qu
         content=question.content,
         key=question.key,
     )
+    search.add_messages([message])
+    if conversation.leaf_id is None:
+        search.add_title(conversation, message.pk)
     answer = Message.objects.create(conversation=conversation, parent=message, role=Role.ASSISTANT)
     generation = _queue(answer, question.assistant, question.parameters)
     _show(conversation, answer, question.assistant, question.parameters)

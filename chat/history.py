@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import NamedTuple
 
@@ -73,6 +73,37 @@ def with_all_below(message: Message) -> set[int]:
 def newest_below(message: Message) -> int:
     """Return the id of the newest descendant of a message, or its own: the end of the branch to show."""
     return max(with_all_below(message))
+
+
+class Place(NamedTuple):
+    """Which part of which branch to show, so that a message is seen."""
+
+    newest: int
+    is_end: bool
+    """Whether that is the end of the branch."""
+    is_shown: bool
+    """Whether it is the branch that the conversation shows."""
+
+
+def place_of(conversation: Conversation, message: Message, limit: int) -> Place:
+    """Return where the message is in the middle of ``limit`` ones, or among the newest of them."""
+    rows = conversation.messages.filter(pk__gte=message.pk)
+    parents = dict(rows.values_list("pk", "parent_id"))
+    shown = _down_from(message.pk, conversation.leaf_id, parents)
+    path = shown or _down_from(message.pk, newest_below(message), parents)
+    at = len(path) - 1 if len(path) <= limit else limit // 2
+    return Place(path[at], at == len(path) - 1, bool(shown))
+
+
+def _down_from(pk: int, leaf: int | None, parents: Mapping[int, int | None]) -> list[int]:
+    """Return the path from the message to the leaf; empty if it is not above that."""
+    path = []
+    while leaf is not None and leaf in parents:
+        path.append(leaf)
+        if leaf == pk:
+            return path[::-1]
+        leaf = parents[leaf]
+    return []
 
 
 def siblings(conversation: Conversation, messages: Iterable[Message]) -> dict[int, list[int]]:

@@ -21,7 +21,7 @@ from asgiref.sync import ThreadSensitiveContext, sync_to_async
 from django.conf import settings
 from django.db import Error, close_old_connections, connections
 
-from chat import events, pieces
+from chat import events, pieces, search
 from chat.drafts import Drafts
 from chat.generation import end_answers_of_the_deactivated
 from chat.queue import DeathWatch, claim, renew, show_queue
@@ -55,6 +55,7 @@ class Runner:
         self._renewed_at = 0.0
         self._revoked_at = 0.0
         self._watch = DeathWatch()
+        self._backlog = search.Backlog()
         self.name = ""
         """Host, process id and a nonce; the ``worker`` of the generations that it runs."""
 
@@ -170,6 +171,7 @@ class Runner:
             self._revoked_at = time.monotonic()
             events.end_revoked_streams()
             events.forget_unwatched()
+        self._backlog.work()
         return ours
 
     async def _drain(self) -> None:

@@ -49,6 +49,9 @@ EAGER_MODULES = (
 )
 """Modules of ours that every chat page loads; ``markdown`` comes when there is something to write with it."""
 
+LAZY_MODULES = ("markdown", "search")
+"""Modules of ours that come when they are wanted."""
+
 HANGUL = re.compile("[\u1100-\u11ff\u3130-\u318f\uac00-\ud7a3]")
 
 
@@ -68,7 +71,7 @@ def importmap(context: Context) -> SafeString:
     Modules name each other by these names only, so their files need no rewriting when they are hashed. A package that
     npm has not brought is left out: the page then shows plain text while an answer is written.
     """
-    imports = {f"chat/{name}": staticfiles_storage.url(f"chat/{name}.js") for name in (*EAGER_MODULES, "markdown")}
+    imports = {f"chat/{name}": staticfiles_storage.url(f"chat/{name}.js") for name in (*EAGER_MODULES, *LAZY_MODULES)}
     imports |= {name: staticfiles_storage.url(path) for name, path in settings.NPM_MODULES.items() if _is_there(path)}
     preloads = [format_html('<link rel="modulepreload" href="{}">', imports[f"chat/{name}"]) for name in EAGER_MODULES]
     nonce = getattr(context.get("request"), "csp_nonce", "")
@@ -110,6 +113,15 @@ def script_strings() -> SafeString:
         "feedback_taken_back": _("Your feedback was taken back."),
         "message_deleted": _("The message was deleted."),
         "today": _("Today"),
+        "recent": _("Recent conversations"),
+        "searching": _("Searching…"),
+        "search_results": _("Results"),
+        "search_found": _("%(number)s found"),
+        "search_all": _("Show all results"),
+        "search_failed": _("The search did not work. Check your connection and try again."),
+        "archived": _("Archived"),
+        "you": _("You"),
+        "answer": _("Answer"),
     }
     return json_script(strings, "strings")
 

@@ -50,7 +50,7 @@ def home(request: HttpRequest) -> HttpResponse:
 @require_safe
 @login_required
 def conversation(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
-    """Show the newest turns of a branch, or with ``?before=<id>`` the ones before a message."""
+    """Show the newest turns, or with ``?before=<id>`` the ones before a message, with ``?message=<id>`` around it."""
     return render_page(request, get_conversation_for_user(request, pk))
 
 
@@ -175,12 +175,20 @@ def render_page(
 
 def _turns_context(request: HttpRequest, conversation: Conversation) -> dict[str, Any]:
     newest = conversation.leaf_id
-    if before := request.GET.get("before"):
+    is_earlier, other_branch = bool(request.GET.get("before")), None
+    if (wanted := request.GET.get("message", "")).isdecimal():
+        found = get_object_or_404(conversation.messages, pk=wanted)
+        place = history.place_of(conversation, found, settings.CHAT_PAGE_MESSAGES)
+        newest, is_earlier = place.newest, not (place.is_shown and place.is_end)
+        other_branch = None if place.is_shown else found
+    elif before := request.GET.get("before"):
         newest = get_object_or_404(conversation.messages, pk=before).parent_id if before.isdecimal() else newest
     shown = history.branch(conversation, newest, settings.CHAT_PAGE_MESSAGES)
     earlier = shown[0].pk if shown and shown[0].parent_id else None
     return {
         "turns": pages.turns(conversation, shown),
+        "is_earlier": is_earlier,
+        "other_branch": other_branch,
         "earlier_url": f"{conversation.get_absolute_url()}?before={earlier}" if earlier else None,
     }
 

@@ -47,6 +47,24 @@ document.addEventListener("keydown", (event) => {
   }
 }, { capture: true });
 
+// Searching: its dialog, and the way to the message that was found.
+const search = () => import("chat/search");
+document.addEventListener("click", (event) => {
+  const link = event.target instanceof Element ? event.target.closest("a[data-search]") : null;
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  search().then((module) => module.open());
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key.toLowerCase() !== "k" || !(event.ctrlKey || event.metaKey) || event.shiftKey || event.altKey) return;
+  event.preventDefault();
+  search().then((module) => module.open());
+});
+if (/Mac|iPhone|iPad/.test(navigator.platform)) {
+  for (const keys of document.querySelectorAll("[data-search-keys]")) keys.textContent = "⌘ K";
+}
+if (new URLSearchParams(location.search).has("message")) search().then((module) => module.arrive());
+
 // The renderer comes when there is nothing else to do, so that it is there before the first answer.
 const idle = globalThis.requestIdleCallback ?? ((/** @type {() => void} */ run) => setTimeout(run, 1500));
 idle(() => loadMarkdown());
