@@ -21,7 +21,9 @@ from chat.wording import STAGES
 register = template.Library()
 
 EAGER_MODULES = ("app", "answer", "composer", "conversation", "edit", "menu", "page", "reader", "sidebar", "stage")
-"""Modules of ours that every chat page loads; ``markdown`` comes when there is something to write with it."""
+"""Modules of ours that every chat page loads."""
+LAZY_MODULES = ("markdown", "past")
+"""Modules that come when there is something to write, or more of a conversation than the page shows."""
 
 HANGUL = re.compile("[\u1100-\u11ff\u3130-\u318f\uac00-\ud7a3]")
 
@@ -41,7 +43,7 @@ def importmap(context: Context) -> SafeString:
     Modules name each other by these names only, so their files need no rewriting when they are hashed. A package that
     npm has not brought is left out: the page then shows plain text while an answer is written.
     """
-    imports = {f"chat/{name}": staticfiles_storage.url(f"chat/{name}.js") for name in (*EAGER_MODULES, "markdown")}
+    imports = {f"chat/{name}": staticfiles_storage.url(f"chat/{name}.js") for name in (*EAGER_MODULES, *LAZY_MODULES)}
     imports |= {name: staticfiles_storage.url(path) for name, path in settings.NPM_MODULES.items() if _is_there(path)}
     preloads = [format_html('<link rel="modulepreload" href="{}">', imports[f"chat/{name}"]) for name in EAGER_MODULES]
     nonce = getattr(context.get("request"), "csp_nonce", "")
@@ -78,6 +80,13 @@ def script_strings() -> SafeString:
         "copy": _("Copy"),
         "copied": _("Copied"),
         "today": _("Today"),
+        "loading": _("Loading…"),
+        "loading_all": _("%(number)s messages so far. Stop"),
+        "earlier_loaded": _("Earlier messages are above."),
+        "newer_loaded": _("Newer messages are below."),
+        "whole_loaded": _("The whole conversation is here: %(number)s messages."),
+        "not_loaded": _("These messages could not be loaded."),
+        "try_again": _("Try again"),
     }
     return json_script(strings, "strings")
 
