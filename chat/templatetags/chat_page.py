@@ -80,7 +80,6 @@ def script_strings() -> SafeString:
         "copy": _("Copy"),
         "copied": _("Copied"),
         "today": _("Today"),
-        "loading": _("Loading…"),
         "loading_all": _("%(number)s messages so far. Stop"),
         "earlier_loaded": _("Earlier messages are above."),
         "newer_loaded": _("Newer messages are below."),

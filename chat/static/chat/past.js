@@ -115,15 +115,18 @@ class Edge {
     const { log, more } = this;
     const next = this.last;
     if (!more || !next) return false;
-    more.textContent = say("loading");
+    this.line.setAttribute("aria-busy", "true");
     const url = new URL(more.href);
     url.search = `?${this.isEarlier ? "before" : "after"}=${idOf(next)}`;
     const askedAt = log.branch.now;
     const stretch = await this.ask(url);
+    this.line.removeAttribute("aria-busy");
     if (log.isOver) return false;
     if (stretch === null) return this.fail();
-    this.line.classList.remove("failed");
-    more.textContent = this.words;
+    this.place.keep(() => {
+      this.line.classList.remove("failed");
+      more.textContent = this.words;
+    });
     // Another version is shown meanwhile, or these turns came by another way.
     if (next !== this.last) return true;
     await this.take(stretch, askedAt);
@@ -142,9 +145,11 @@ class Edge {
 
   fail() {
     this.goesOn = false;
-    this.line.classList.add("failed");
-    this.line.dataset.reason = say("not_loaded");
-    if (this.more) this.more.textContent = say("try_again");
+    this.place.keep(() => {
+      this.line.classList.add("failed");
+      this.line.dataset.reason = say("not_loaded");
+      if (this.more) this.more.textContent = say("try_again");
+    });
     announce(say("not_loaded"));
     return false;
   }
