@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from random import Random
 
-WORDS = (
+_ENGLISH = (
     "a queue keeps each request in order while the server reads what the client wrote and the worker sends one answer "
     "back as soon as there is enough memory for it so that nobody waits longer than the slowest of their own readers"
-).split()
-KOREAN_WORDS = (
+)
+_KOREAN = (
     "서버는 요청을 받은 순서대로 처리하고 답변을 기다리는 동안 화면에 지금까지의 글을 보여 줍니다 사용자가 창을 닫아도 "
     "작업은 계속되며 데이터베이스에 저장된 내용은 언제든지 다시 볼 수 있습니다"
-).split()
+)
+WORDS, KOREAN_WORDS = _ENGLISH.split(), _KOREAN.split()
 CODE = '''def take(queue, limit={number}):
     """Return up to ``limit`` requests, the oldest first."""
     taken = []
