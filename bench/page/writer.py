@@ -16,7 +16,7 @@ class WriterBackend(BaseChatBackend):
 
     sends_data_away = False
 
-    def __init__(self, *, size: int = 6_000, rate: float = 150.0) -> None:
+    def __init__(self, *, size: int = 40_000, rate: float = 150.0) -> None:
         self.size = size
         self.rate = rate
 
