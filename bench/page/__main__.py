@@ -20,8 +20,9 @@ from typing import Any
 from playwright.sync_api import Browser, sync_playwright
 
 from bench.engine.machine import busy_share, describe_machine
-from bench.page.browser import Figures, Visit, measure_opening, measure_scrolling, measure_typing
+from bench.page.browser import Visit, measure_opening, measure_scrolling, measure_typing
 from bench.page.report import Results, format_report, write_into
+from bench.page.trace import Figures
 from tests.browser.site import PASSWORD, ROOT, Site, chromium
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]

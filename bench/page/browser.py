@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import statistics
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,14 +12,14 @@ from typing import Any
 
 from playwright.sync_api import Browser, CDPSession, Page, Route
 
+from bench.page.trace import Figures, traced
+
 PROBE = Path(__file__).with_name("probe.js")
-SETTLED = 1.5
-"""Seconds after which a page has fetched what it fetches when idle."""
+SETTLED = 1500
+"""Milliseconds after which a page has fetched what it fetches when idle."""
 TYPED = "What somebody types while the answer above is still being written, a key every 80 ms."
 LATE_FRAME = 34.0
 """Milliseconds from one frame to the next, from which on one was left out."""
-
-Figures = dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +80,10 @@ class Traffic:
 def measure_opening(browser: Browser, visit: Visit) -> Figures:
     with open_page(browser, visit) as (page, session):
         traffic = Traffic(session)
-        _go(page, visit.url)
-        time.sleep(SETTLED)
-        page.evaluate("1")  # lets the last events of the network come
+        work: Figures = {}
+        with traced(browser, page, work):
+            _go(page, visit.url)
+            page.wait_for_timeout(SETTLED)  # and the last events of the network come
         painted = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
         return {
             "first_paint_ms": page.evaluate(painted),
@@ -93,8 +93,8 @@ def measure_opening(browser: Browser, visit: Visit) -> Figures:
             "script_kb": traffic.kilobytes("Script"),
             "html_kb": traffic.kilobytes("Document"),
             "nodes": page.evaluate("document.querySelectorAll('*').length"),
-            "shift": page.evaluate("probe.cls"),
-            **_tasks(page),
+            "shift": page.evaluate("probe.shift"),
+            **work,
         }
 
 
@@ -108,9 +108,9 @@ def measure_scrolling(browser: Browser, visit: Visit) -> Figures:
 
     def scroll(page: Page) -> None:
         page.mouse.move(700, 400)
-        for _ in range(60):
-            page.mouse.wheel(0, -400)
-            page.wait_for_timeout(80)
+        for _ in range(80):
+            page.mouse.wheel(0, -600)
+            page.wait_for_timeout(60)
 
     figures = _while_writing(browser, visit, scroll)
     del figures["latency_ms"], figures["latency_p95_ms"]
@@ -126,7 +126,9 @@ def _while_writing(browser: Browser, visit: Visit, act: Callable[[Page], None]) 
             "() => document.querySelector('[aria-busy=true] [data-prose]')?.textContent.length > 200", timeout=120_000
         )
         page.evaluate("probe.reset()")
-        act(page)
+        work: Figures = {}
+        with traced(browser, page, work):
+            act(page)
         assert page.locator("article[aria-busy=true]").count(), "The answer ended too soon."
         probe = page.evaluate("probe")
         figures = {
@@ -136,7 +138,7 @@ def _while_writing(browser: Browser, visit: Visit, act: Callable[[Page], None]) 
             "late_share": sum(frame > LATE_FRAME for frame in probe["frames"]) / len(probe["frames"]),
             "latency_ms": statistics.median(probe["latencies"] or [0]),
             "latency_p95_ms": percentile(probe["latencies"] or [0], 95),
-            **_tasks(page),
+            **work,
             "turns": page.evaluate("document.querySelectorAll('.turn').length"),
         }
         # So that the next page finds a conversation in which nothing is written.
@@ -148,16 +150,6 @@ def _while_writing(browser: Browser, visit: Visit, act: Callable[[Page], None]) 
 def _go(page: Page, url: str) -> None:
     page.goto(url, wait_until="commit", timeout=120_000)
     page.wait_for_function("() => window.probe && probe.usable !== null", timeout=120_000)
-
-
-def _tasks(page: Page) -> Figures:
-    probe = page.evaluate("probe")
-    ours = [duration for duration, *_ in probe["ours"]]
-    return {
-        "long_tasks": len(probe["tasks"]),
-        "longest_task_ms": max(probe["tasks"], default=0.0),
-        "our_longest_ms": max(ours, default=0.0),
-    }
 
 
 def percentile(values: list[float], share: float) -> float:

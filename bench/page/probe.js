@@ -1,13 +1,9 @@
-// Runs before the page's own scripts and notes when it can be used, what keeps it from answering, and each frame.
+// Runs before the page's own scripts and notes when the page can be used, each frame, and how soon a key is seen.
 (() => {
-  const probe = window.probe = { usable: null, tasks: [], ours: [], frames: [], latencies: [], cls: 0 };
-  const isOurs = (script) => script.sourceURL.includes("/static/");
-  const watch = (type, take) => new PerformanceObserver((list) => list.getEntries().forEach(take)).observe({ type, buffered: true });
-  watch("longtask", (entry) => probe.tasks.push(entry.duration));
-  watch("long-animation-frame", (entry) => {
-    for (const script of entry.scripts) if (isOurs(script)) probe.ours.push([script.duration, script.invoker, script.sourceFunctionName]);
-  });
-  watch("layout-shift", (entry) => { if (!entry.hadRecentInput) probe.cls += entry.value; });
+  const probe = window.probe = { usable: null, frames: [], latencies: [], shift: 0 };
+  new PerformanceObserver((list) => {
+    for (const entry of list.getEntries()) if (!entry.hadRecentInput) probe.shift += entry.value;
+  }).observe({ type: "layout-shift", buffered: true });
 
   // Usable: the newest turn is in view (where there is one), and its own script has taken over the message field.
   const isUsable = () => {
@@ -30,5 +26,5 @@
   addEventListener("keydown", (event) => {
     requestAnimationFrame(() => setTimeout(() => probe.latencies.push(performance.now() - event.timeStamp)));
   }, { capture: true });
-  probe.reset = () => Object.assign(probe, { tasks: [], ours: [], frames: [], latencies: [] });
+  probe.reset = () => Object.assign(probe, { frames: [], latencies: [] });
 })();

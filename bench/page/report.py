@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.page.browser import Figures
+from bench.page.trace import Figures
 
 BEGIN, END = "<!-- bench.page -->", "<!-- /bench.page -->"
 TITLES = {
@@ -24,9 +24,10 @@ OPEN_COLUMNS = {
     "kb": ("kB", ",.0f"),
     "script_kb": ("of it scripts", ".1f"),
     "nodes": ("elements", ",.0f"),
+    "cpu_ms": ("CPU ms", ",.0f"),
     "long_tasks": ("long tasks", ".0f"),
-    "longest_task_ms": ("longest ms", ".0f"),
-    "our_longest_ms": ("our scripts' longest ms", ".0f"),
+    "longest_task_ms": ("longest ms", ",.0f"),
+    "our_longest_ms": ("script ms", ",.0f"),
     "shift": ("layout shift", ".3f"),
 }
 WRITING_COLUMNS = {
@@ -36,9 +37,10 @@ WRITING_COLUMNS = {
     "late_share": ("late frames", ".1%"),
     "latency_ms": ("key to paint ms", ".0f"),
     "latency_p95_ms": ("p95", ".0f"),
+    "cpu_ms": ("CPU ms", ",.0f"),
     "long_tasks": ("long tasks", ".0f"),
-    "longest_task_ms": ("longest ms", ".0f"),
-    "our_longest_ms": ("our scripts' longest ms", ".0f"),
+    "longest_task_ms": ("longest ms", ",.0f"),
+    "our_longest_ms": ("script ms", ",.0f"),
     "turns": ("turns on the page", ",.0f"),
 }
 COLUMNS = {"empty": OPEN_COLUMNS, "open": OPEN_COLUMNS, "typing": WRITING_COLUMNS, "scrolling": WRITING_COLUMNS}
