@@ -57,19 +57,28 @@ MEETING = """다음 주 회의 안건을 정리했습니다.
 
 회의는 30분이면 충분합니다. 자료는 하루 전에 보내 주세요."""
 
+QUESTIONS = (
+    ("Which queue should a small team take, PostgreSQL or Redis?", COMPARISON),
+    ("Name three dark greens.", "*Pine*, *moss* and *fern*."),
+    ("And how do I retry a request that timed out?", RETRIES),
+    ("다음 주 회의 안건을 짧게 정리해 줘.", MEETING),
+    ("How do I undo the last commit, but keep my changes?", "`git reset --soft HEAD~1` keeps them, ready to commit."),
+)
+LONG = "Questions of a year"
+
 TALKS = (
+    # First, so that its messages have ids that a picture can name.
+    Talk(LONG, 3, "openai", tuple(text for number in range(60) for text in QUESTIONS[number % len(QUESTIONS)])),
     Talk(
         "Retry a request",
         0,
         "openai",
         (
-            "Which queue should a small team take, PostgreSQL or Redis?",
-            COMPARISON,
-            "And how do I retry a request that timed out?",
-            RETRIES,
+            *QUESTIONS[0],
+            *QUESTIONS[2],
         ),
     ),
-    Talk("회의 안건 정리", 0, "openai", ("다음 주 회의 안건을 짧게 정리해 줘.", MEETING)),
+    Talk("회의 안건 정리", 0, "openai", QUESTIONS[3]),
     Talk(
         "Release checklist",
         2,
@@ -138,13 +147,9 @@ def main() -> None:
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatsite.settings")
     django.setup()
-    from bench.page.fill import fill
     from chat.models import User
 
-    owner = User.objects.get(username=sys.argv[1])
-    # First, so that its messages have ids that a picture can name.
-    long = fill(owner, 120, 90_000)
-    print(json.dumps({long.title: long.get_absolute_url()} | store(owner)))
+    print(json.dumps(store(User.objects.get(username=sys.argv[1]))))
 
 
 if __name__ == "__main__":

@@ -14,14 +14,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 
+from bench.demo import LONG
 from tests.browser.site import PASSWORD, ROOT, Site, chromium
 
 FOLDER = ROOT / "docs" / "screenshots"
 DESKTOP: dict[str, Any] = {"viewport": {"width": 1366, "height": 864}}
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
-CHAT, KOREAN, LONG = "Retry a request", "회의 안건 정리", "A long conversation"
+CHAT, KOREAN = "Retry a request", "회의 안건 정리"
+IDLE = 700
+"""Milliseconds after which there is what comes when a page is idle."""
 
 
 class Shot(NamedTuple):
@@ -35,8 +38,7 @@ class Shot(NamedTuple):
     is_dark: bool = False
     is_phone: bool = False
     query: str = ""
-    script: str = ""
-    """A function of JavaScript that is called before the picture is taken."""
+    has_scripts: bool = True
 
 
 SHOTS = (
@@ -46,7 +48,8 @@ SHOTS = (
     Shot("chat-phone-dark", CHAT, is_phone=True, is_dark=True),
     Shot("chat-empty", "/"),
     Shot("chat-menu", CHAT, ["chat-menu summary"]),
-    Shot("chat-long", LONG, script="() => { document.querySelector('.log').scrollTop = 0 }", query="?message=49"),
+    # With scripts, the earlier ones would come before the picture is taken.
+    Shot("chat-long", LONG, query="?before=61", has_scripts=False),
     Shot("admin-assistant", "/admin/chat/assistant/1/change/"),
     Shot("admin-generations", "/admin/chat/generation/"),
 )
@@ -101,24 +104,18 @@ def _sign_in(browser: Browser, site: Site) -> list[Any]:
 def _take(browser: Browser, site: Site, cookies: list[Any], shot: Shot, paths: dict[str, str], folder: Path) -> None:
     look = PHONE if shot.is_phone else DESKTOP
     scheme = "dark" if shot.is_dark else "light"
-    context = browser.new_context(**look, color_scheme=scheme, reduced_motion="reduce", locale="en-GB")
+    context = browser.new_context(
+        **look, color_scheme=scheme, reduced_motion="reduce", java_script_enabled=shot.has_scripts
+    )
     context.add_cookies(cookies)
     page = context.new_page()
     page.goto(site.url + paths.get(shot.page, shot.page) + shot.query)
-    _settle(page)
+    page.wait_for_timeout(IDLE)
     for selector in shot.clicks:
         page.locator(selector).first.click()
-    if shot.script:
-        page.evaluate(shot.script)
-    _settle(page)
+    page.wait_for_timeout(IDLE)
     page.screenshot(path=folder / f"{shot.name}.png", animations="disabled")
     context.close()
-
-
-def _settle(page: Page) -> None:
-    """Wait until what comes when the page is idle is there."""
-    page.evaluate("document.fonts.ready.then(() => true)")
-    page.wait_for_timeout(700)
 
 
 if __name__ == "__main__":
