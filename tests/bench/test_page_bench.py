@@ -13,14 +13,16 @@ from bench.page.trace import summarize
 from bench.screenshots import FOLDER, SHOTS
 
 ROOT = FOLDER.parent.parent
-MACHINE = {"date": "today", "cpu": "a CPU", "cores": 2, "python": "3", "django": "5", "chromium": "1", "others": 0.1}
+MACHINE = {"date": "today", "cpu": "x", "cores": 2, "python": "3", "django": "5", "chromium": "1", "others": 0}
 
 
 def test_it_works():
     opened = [{"first_paint_ms": 90.0, "usable_ms": usable, "kb": 1234.5} for usable in (100.0, 300.0, 200.0)]
     report = format_report({("open", "ours", 4): opened}, MACHINE, ["2 MB"])
-    assert report.splitlines() == [
-        "today · cpu a CPU, cores 2, python 3, django 5, chromium 1 · 10% of the machine was busy with something else · 2 MB",
+    head, *table = report.splitlines()
+    assert head.startswith("today · cpu x, cores 2, python 3, django 5, chromium 1 · 0% of the machine was busy with")
+    assert head.endswith(" · 2 MB")
+    assert table == [
         "",
         "**Opening the conversation**",
         "",
@@ -48,6 +50,7 @@ def test_only_the_main_thread_of_the_page_counts():
         {**page, "name": "RunTask", "tdur": 10_000, "dur": 90_000},
         {**other, "name": "RunTask", "tdur": 500_000},
         {**page, "name": "FunctionCall", "tdur": 8_000, "args": {"data": {"url": "http://x/static/chat/app.js"}}},
+        {**page, "name": "v8.evaluateModule", "tdur": 7_000, "args": {}},
         {**page, "name": "FunctionCall", "tdur": 9_000, "args": {"data": {"url": ""}}},
     ]
     assert summarize(events) == {"cpu_ms": 70, "long_tasks": 1, "longest_task_ms": 60, "our_longest_ms": 8}
