@@ -47,8 +47,9 @@ format: $(VENV)/.developing  ## Put all Python files into shape
 guide: $(VENV)/.installed  ## Train the built-in guide anew from guide/corpus and print how good it is
 	$(BIN)/python -m guide.train
 
-bench: $(VENV)/.developing  ## Measure the first piece of an answer, many streams, the local engine (an hour, quiet)
+bench: $(VENV)/.developing  ## Measure the first piece of an answer, the page, many streams, the local engine (an hour, quiet)
 	$(BIN)/python -m bench.first_token
+	$(BIN)/python -m bench.page
 	$(BIN)/python -m bench.streaming
 	$(BIN)/python -m bench.engine
 

@@ -47,10 +47,10 @@ EAGER_MODULES = (
     "turns",
     "waiting",
 )
-"""Modules of ours that every chat page loads; ``markdown`` comes when there is something to write with it."""
+"""Modules of ours that every chat page loads."""
 
-LAZY_MODULES = ("markdown", "search")
-"""Modules of ours that come when they are wanted."""
+LAZY_MODULES = ("markdown", "past", "search")
+"""Modules that come when there is something to write, more of a conversation than the page shows, or to search."""
 
 HANGUL = re.compile("[\u1100-\u11ff\u3130-\u318f\uac00-\ud7a3]")
 
@@ -122,6 +122,12 @@ def script_strings() -> SafeString:
         "archived": _("Archived"),
         "you": _("You"),
         "answer": _("Answer"),
+        "loading_all": _("%(number)s messages so far. Stop"),
+        "earlier_loaded": _("Earlier messages are above."),
+        "newer_loaded": _("Newer messages are below."),
+        "whole_loaded": _("The whole conversation is here: %(number)s messages."),
+        "not_loaded": _("These messages could not be loaded."),
+        "try_again": _("Try again"),
     }
     return json_script(strings, "strings")
 

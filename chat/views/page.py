@@ -14,6 +14,7 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils.cache import add_never_cache_headers, patch_vary_headers
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
@@ -36,6 +37,9 @@ from chat.views.common import (
     words_of,
 )
 
+WHOLE = 5000
+"""Messages at most on the page that shows a whole conversation."""
+
 
 @pages_and_forms
 @login_required
@@ -50,8 +54,30 @@ def home(request: HttpRequest) -> HttpResponse:
 @require_safe
 @login_required
 def conversation(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
-    """Show the newest turns, or with ``?before=<id>`` the ones before a message, with ``?message=<id>`` around it."""
-    return render_page(request, get_conversation_for_user(request, pk))
+    """Show the newest turns of a conversation, or those at the place that the address names.
+
+    ``?before=<id>`` and ``?after=<id>`` are the turns beside a message, ``?message=<id>`` those around it on its
+    branch, ``?all`` is the whole branch. As JSON these are turns for a page that is open and goes on in that direction.
+    """
+    found = get_conversation_for_user(request, pk)
+    if wants_json(request):
+        response: HttpResponse = JsonResponse(_stretch_as_json(request, found))
+        add_never_cache_headers(response)
+    else:
+        response = render_page(request, found)
+    # The browser may keep both, and shall not show one for the other.
+    patch_vary_headers(response, ["Accept"])
+    return response
+
+
+def _stretch_as_json(request: HttpRequest, conversation: Conversation) -> dict[str, Any]:
+    stretch = _stretch(request, conversation)
+    return {
+        "html": render_turns(request, conversation, stretch.messages),
+        "has_earlier": stretch.has_earlier,
+        "has_newer": stretch.has_newer,
+        "is_live": stretch.is_live,
+    }
 
 
 @pages_and_forms
@@ -166,7 +192,7 @@ def render_page(
         "panel": form.panel(chosen),
         "most_characters": settings.CHAT_MAX_MESSAGE_LENGTH,
         "turns": [],
-        "earlier_url": None,
+        "is_live": True,
     }
     if conversation:
         context |= _turns_context(request, conversation)
@@ -174,23 +200,27 @@ def render_page(
 
 
 def _turns_context(request: HttpRequest, conversation: Conversation) -> dict[str, Any]:
-    newest = conversation.leaf_id
-    is_earlier, other_branch = bool(request.GET.get("before")), None
-    if (wanted := request.GET.get("message", "")).isdecimal():
-        found = get_object_or_404(conversation.messages, pk=wanted)
-        place = history.place_of(conversation, found, settings.CHAT_PAGE_MESSAGES)
-        newest, is_earlier = place.newest, not (place.is_shown and place.is_end)
-        other_branch = None if place.is_shown else found
-    elif before := request.GET.get("before"):
-        newest = get_object_or_404(conversation.messages, pk=before).parent_id if before.isdecimal() else newest
-    shown = history.branch(conversation, newest, settings.CHAT_PAGE_MESSAGES)
-    earlier = shown[0].pk if shown and shown[0].parent_id else None
+    stretch = _stretch(request, conversation)
+    url = conversation.get_absolute_url()
+    shown = stretch.messages
+    wanted = request.GET.get("message", "")
     return {
         "turns": pages.turns(conversation, shown),
-        "is_earlier": is_earlier,
-        "other_branch": other_branch,
-        "earlier_url": f"{conversation.get_absolute_url()}?before={earlier}" if earlier else None,
+        "earlier_url": f"{url}?before={shown[0].pk}" if stretch.has_earlier else None,
+        "newer_url": f"{url}?after={shown[-1].pk}" if shown and stretch.has_newer else None,
+        "is_live": stretch.is_live,
+        "other_branch": None if stretch.is_shown else wanted,
     }
+
+
+def _stretch(request: HttpRequest, conversation: Conversation) -> history.Stretch:
+    """Return the messages at the place that the address names; without one that is a number, the newest."""
+    limit = settings.CHAT_PAGE_MESSAGES
+    for word, find in (("before", history.before), ("after", history.after), ("message", history.around)):
+        place = request.GET.get(word, "")
+        if place.isdecimal():
+            return find(conversation, get_object_or_404(conversation.messages, pk=place), limit)
+    return history.newest(conversation, max(WHOLE, limit) if "all" in request.GET else limit)
 
 
 def render_turns(request: HttpRequest, conversation: Conversation, shown: list[Message]) -> str:

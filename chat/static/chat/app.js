@@ -68,3 +68,6 @@ if (new URLSearchParams(location.search).has("message")) search().then((module) 
 // The renderer comes when there is nothing else to do, so that it is there before the first answer.
 const idle = globalThis.requestIdleCallback ?? ((/** @type {() => void} */ run) => setTimeout(run, 1500));
 idle(() => loadMarkdown());
+
+// Most conversations are on the page whole.
+if (document.querySelector("[data-past]") || /^#message-/.test(location.hash)) import("chat/past");

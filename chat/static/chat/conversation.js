@@ -33,13 +33,12 @@ export class ChatLog extends HTMLElement {
     this.follows = true;
     this.retryAfter = PAUSE;
 
-    decorate(this);
+    this.prepare(this);
     this.addEventListener("chat:grown", () => this.stick());
     for (const article of this.articles) {
       this.branch.put(idOf(article), this.branch.newest);
       this.read(article, this.branch.now);
     }
-    offerCopying(this);
     this.keepToTheEnd();
     this.connect();
   }
@@ -55,17 +54,18 @@ export class ChatLog extends HTMLElement {
 
   /** The answer at the end of the shown branch, if it is being written. */
   get running() {
-    const last = this.articles.at(-1);
-    return (last && this.live.get(idOf(last))) || null;
+    return this.live.get(this.branch.newest ?? 0) ?? null;
   }
 
   get articles() {
-    return /** @type {HTMLElement[]} */ ([...this.turns?.querySelectorAll(":scope > .turn") ?? []]);
+    // Not by a selector, which would look into thousands of turns.
+    return /** @type {HTMLElement[]} */ ([...this.turns?.children ?? []].filter((child) => child.matches(".turn")));
   }
 
   /** @param {number} id @returns {HTMLElement | null} */
   turn(id) {
-    return this.turns?.querySelector(`:scope > [data-message="${id}"]`) ?? null;
+    const article = document.getElementById(`message-${id}`);
+    return article?.parentElement === this.turns ? article : null;
   }
 
   // ---------- the event stream ----------
@@ -211,8 +211,8 @@ export class ChatLog extends HTMLElement {
 
   /** Make the turns those of the branch that was heard. */
   show() {
-    const { ids } = this.branch;
-    for (const article of this.articles) if (!ids.includes(idOf(article))) this.drop(article);
+    const ids = new Set(this.branch.ids);
+    for (const article of this.articles) if (!ids.has(idOf(article))) this.drop(article);
     for (const id of ids) this.showOne(id);
   }
 
@@ -272,12 +272,20 @@ export class ChatLog extends HTMLElement {
   }
 
   /**
+   * Give turns what only scripts can do.
+   * @param {HTMLElement} root
+   */
+  prepare(root) {
+    decorate(root);
+    offerCopying(root);
+  }
+
+  /**
    * @param {HTMLElement} article  that has just come onto the page
    * @param {number} askedAt
    */
   settle(article, askedAt) {
-    decorate(article);
-    offerCopying(article);
+    this.prepare(article);
     this.read(article, askedAt);
     if (this.live.has(idOf(article))) announce(say("answering"));
     this.stick();
@@ -445,7 +453,7 @@ export class ChatLog extends HTMLElement {
     };
     scroller.addEventListener("scroll", () => {
       // A position that we did not write is the reader's.
-      if (left() < NEAR) this.follows = true;
+      if (left() < NEAR) this.follows = this.isAtNewest;
       else if (Math.abs(scroller.scrollTop - written) > 2) this.follows = false;
       offer();
       main?.classList.toggle("scrolled", scroller.scrollTop > 4);
@@ -465,6 +473,7 @@ export class ChatLog extends HTMLElement {
     if (this.turns) new ResizeObserver(() => this.stick()).observe(this.turns);
     if (location.hash.startsWith("#message-") && this.turn(Number(location.hash.slice(9)))) this.follows = false;
     this.stick();
+    if (!this.isAtNewest) this.follows = false;
   }
 
   stick() {}

@@ -173,6 +173,12 @@ export class Branch {
     return this.of(message);
   }
 
+  /** @param {number[]} older  what comes before the first one, oldest first */
+  putBefore(older) {
+    this.ids = [...older, ...this.ids];
+    for (const id of older) this.of(id);
+  }
+
   /** @param {string} kind @param {any} data */
   hearOf(kind, data) {
     if (!this.known.has(data.message)) this.isStale = true;
