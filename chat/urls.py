@@ -5,13 +5,14 @@ from __future__ import annotations
 from django.urls import path
 
 from chat import health
-from chat.views import accounts, answers, conversations, page, streams
+from chat.views import accounts, answers, conversations, diagrams, page, streams
 
 app_name = "chat"
 
 urlpatterns = [
     path("", page.home, name="home"),
     path("healthz", health.healthz, name="healthz"),
+    path("diagram/", diagrams.diagram, name="diagram"),
     path("events/", streams.user_events, name="user_events"),
     path("setup/<str:token>/", accounts.setup, name="setup"),
     path("c/<uuid:pk>/", page.conversation, name="conversation"),

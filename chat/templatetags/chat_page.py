@@ -11,6 +11,7 @@ from django.conf import settings
 from django.contrib.staticfiles import finders
 from django.contrib.staticfiles.storage import staticfiles_storage
 from django.template.context import Context
+from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.html import format_html, json_script
 from django.utils.safestring import SafeString, mark_safe
@@ -20,8 +21,12 @@ from chat.wording import STAGES
 
 register = template.Library()
 
-EAGER_MODULES = ("app", "answer", "composer", "conversation", "edit", "menu", "page", "reader", "sidebar", "stage")
-"""Modules of ours that every chat page loads; ``markdown`` comes when there is something to write with it."""
+EAGER_MODULES = (
+    "app", "answer", "composer", "conversation", "decorate", "edit", "menu", "page", "reader", "sidebar", "stage",
+)  # fmt: skip
+"""Modules of ours that every chat page loads."""
+LAZY_MODULES = ("markdown", "grammar", "maths-rules", "items", "half", "code", "files", "maths", "diagram")
+"""Modules that come when there is something for them: the first five to write an answer, the others for what is in it."""
 
 HANGUL = re.compile("[\u1100-\u11ff\u3130-\u318f\uac00-\ud7a3]")
 
@@ -41,8 +46,9 @@ def importmap(context: Context) -> SafeString:
     Modules name each other by these names only, so their files need no rewriting when they are hashed. A package that
     npm has not brought is left out: the page then shows plain text while an answer is written.
     """
-    imports = {f"chat/{name}": staticfiles_storage.url(f"chat/{name}.js") for name in (*EAGER_MODULES, "markdown")}
+    imports = {f"chat/{name}": staticfiles_storage.url(f"chat/{name}.js") for name in (*EAGER_MODULES, *LAZY_MODULES)}
     imports |= {name: staticfiles_storage.url(path) for name, path in settings.NPM_MODULES.items() if _is_there(path)}
+    imports["chat/diagram.html"] = reverse("chat:diagram")  # no module, but an address that one of them asks for
     preloads = [format_html('<link rel="modulepreload" href="{}">', imports[f"chat/{name}"]) for name in EAGER_MODULES]
     nonce = getattr(context.get("request"), "csp_nonce", "")
     text = json.dumps({"imports": imports}).replace("<", "\\u003c")
@@ -77,6 +83,17 @@ def script_strings() -> SafeString:
         "cancel": _("Cancel the answer"),
         "copy": _("Copy"),
         "copied": _("Copied"),
+        "save_code": _("Save as a file"),
+        "wrap_code": _("Wrap long lines"),
+        "image_from": _("Opens the image from %(number)s in a new tab"),
+        "wrong_maths": _("This formula cannot be drawn"),
+        "draw": _("Draw the diagram"),
+        "show_source": _("Show the source"),
+        "diagram": _("Diagram"),
+        "drawing": _("Drawing the diagram…"),
+        "drawn": _("The diagram is drawn"),
+        "not_drawn": _("The diagram cannot be drawn:"),
+        "not_loaded": _("The diagram cannot be drawn: its program did not load."),
         "today": _("Today"),
     }
     return json_script(strings, "strings")

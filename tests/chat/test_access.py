@@ -18,6 +18,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 TABLE = {
     "chat:home": "user",
     "chat:healthz": "public",
+    "chat:diagram": "public",
     "chat:user_events": "user",
     "chat:setup": "token",
     "chat:conversation": "owner",

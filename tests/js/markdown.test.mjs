@@ -1,13 +1,12 @@
 import "./resolve.mjs";
 import { root } from "./dom.mjs";
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import { test } from "node:test";
+import { documents } from "./documents.mjs";
 
 const { Rendering } = await import("chat/markdown");
 
 const REL = 'rel="noopener noreferrer nofollow"';
-const DOCUMENTS = JSON.parse(readFileSync(new URL("documents.json", import.meta.url), "utf8"));
 
 function whole(text) {
   const element = root();
@@ -101,7 +100,7 @@ test("a reference further down makes links further up", () => {
 
 test("however the text comes in pieces, the end is the same", () => {
   const random = generator(11);
-  for (const text of DOCUMENTS) {
+  for (const text of [...documents, documents.slice(0, 80).join("\n\n")]) {
     const expected = whole(text);
     for (const size of [1, 5, 40]) {
       const element = root();

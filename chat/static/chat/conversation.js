@@ -1,6 +1,7 @@
 // <chat-log>: the turns, and the one EventSource that tells what happens to them.
 import { LiveAnswer } from "chat/answer";
-import { announce, copy, decorate, post, say } from "chat/page";
+import { decorate } from "chat/decorate";
+import { announce, copy, post, say } from "chat/page";
 import { Branch, isUnfinished } from "chat/reader";
 
 /** Pixels from the end that still count as being at the end. */
