@@ -2,7 +2,7 @@ import "./resolve.mjs";
 import { root } from "./dom.mjs";
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { documents } from "./documents.mjs";
+import { documents, generator } from "./documents.mjs";
 
 const { Rendering } = await import("chat/markdown");
 
@@ -47,8 +47,9 @@ test("links go to safe places only", () => {
 });
 
 test("images of other hosts become links, so that nothing is fetched", () => {
-  assert.equal(whole("![a *b*](https://b.example/c.png)"), `<p><a href="https://b.example/c.png" ${REL}>a b</a></p>`);
-  assert.equal(whole("![](https://b.example/c.png)"), `<p><a href="https://b.example/c.png" ${REL}>https://b.example/c.png</a></p>`);
+  const link = `<a class="image" href="https://b.example/c.png" ${REL} target="_blank">`;
+  assert.equal(whole("![a *b*](https://b.example/c.png)"), `<p>${link}a b <small>b.example</small></a></p>`);
+  assert.equal(whole("![](https://b.example/c.png)"), `<p>${link}https://b.example/c.png</a></p>`);
   assert.equal(whole("![a](/static/c.png)"), '<p><img alt="a" src="/static/c.png"></p>');
   assert.equal(whole("[![a](https://b.example/c.png)](https://d.example)"), `<p><a href="https://d.example" ${REL}>a</a></p>`);
 });
@@ -114,11 +115,3 @@ test("however the text comes in pieces, the end is the same", () => {
     }
   }
 });
-
-function generator(seed) {
-  let state = seed;
-  return () => {
-    state = (state * 1664525 + 1013904223) % 4294967296;
-    return state / 4294967296;
-  };
-}

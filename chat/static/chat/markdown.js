@@ -67,6 +67,17 @@ function lineStarts(text) {
 }
 
 /**
+ * @param {string} source
+ * @returns {number} where maths begin that a later line may still close, or make a text of
+ */
+function openMaths(source) {
+  if (!/\$\$|\\\[/.test(source)) return Infinity;
+  const paragraph = [...source.matchAll(/\n[ \t]*\r?\n/g)].at(-1)?.index ?? 0;
+  const opening = /^[ \t>]*(?:(?:[-*+]|\d+[.)])[ \t]+)*(?:\$\$|\\\[)/m.exec(source.slice(paragraph));
+  return opening ? paragraph + opening.index : Infinity;
+}
+
+/**
  * @param {Token[]} tokens  of the last block
  * @returns {boolean} whether its end is code or maths, in which no mark is half
  */
@@ -105,7 +116,7 @@ export class Rendering {
     const tokens = this.parse(source);
     const starts = lineStarts(source);
     const blocks = tokens.flatMap((token, index) =>
-      token.level === 0 && token.map ? [{ index, line: token.map[0] }] : []);
+      token.level === 0 && token.map ? [{ index, line: token.map[0], head: token.type === "table_open" ? 2 : 1 }] : []);
     const last = blocks.pop();
     if (!last) return;
     const before = itemsOf(tokens.slice(0, last.index));
@@ -113,8 +124,11 @@ export class Rendering {
     this.show(fresh);
 
     // Settled is what stands before the last block that begins on a complete line: a "2" on the last, unfinished line
-    // may still become "2. item" of the list above it, and a row of a table may begin with "*".
-    const isComplete = (/** @type {{line: number}} */ block) => block.line + 1 < starts.length;
+    // may still become "2. item" of the list above it, a row of a table may begin with "*", and of a table the second
+    // line must be whole, too. Nor is sure what begins where maths may.
+    const open = openMaths(source);
+    const isComplete = (/** @type {{line: number, head: number}} */ { line, head }) =>
+      line + head < starts.length && starts[line] < open;
     const border = isComplete(last) ? blocks.length : blocks.findLastIndex(isComplete);
     if (border > 0) {
       const length = starts[border === blocks.length ? last.line : blocks[border].line];
