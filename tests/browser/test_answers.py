@@ -12,6 +12,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.site import Site
 from tests.browser.test_chat import ANSWER, RUNNING, ask
+from tests.patience import until
 from tests.test_javascript import canonical
 
 PROSE = f"{ANSWER} [data-prose]"
@@ -201,7 +202,7 @@ def test_an_image_of_another_host_waits_for_a_click(page, site):
 def test_an_image_in_the_text_is_shown(page, site):
     pixel = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
     answered(page, site, f"![dot](data:image/png;base64,{pixel})")
-    page.wait_for_function("document.querySelector('[data-prose] img').naturalWidth === 1")
+    until(lambda: page.locator(f"{PROSE} img").evaluate("(image) => image.naturalWidth") == 1)
 
 
 def test_half_written_text_shows_no_marks(page, site):
@@ -221,7 +222,7 @@ def test_half_written_text_shows_no_marks(page, site):
           }
           return seen;
         }""",
-        RICH.replace("not $5 or $10.", "not free.").replace("Wrong: $\\frac{1}{$ stays.\n\n", ""),
+        RICH.replace("not $5 or $10.", "not free.").replace("Wrong: $\\frac{1}{$ stays", "See [the docs](https://a.example)"),
     )
     marks = re.compile(r"\*\*|```|\$|\\|\||\[[ x]?\]?|^#|--|!\[|\]\(|https?:")
     assert [(end, text) for end, text in shown if marks.search(text)] == []
@@ -232,21 +233,19 @@ def test_a_reader_who_scrolls_up_is_left_in_peace(page, site, steer):
     ask(page, site, f"steered {script}")
     steer(*[f"text {'word ' * 30}⏎⏎"] * 20)
     log = page.locator(".log")
-    page.wait_for_function("document.querySelector('.log').scrollHeight > 1400")
+    until(lambda: log.evaluate("(log) => log.scrollHeight") > 1400)
     log.hover()
     page.mouse.wheel(0, -600)
     page.wait_for_timeout(150)
     before = log.evaluate("(log) => log.scrollTop")
     height = log.evaluate("(log) => log.scrollHeight")
     steer(*[f"text {'more ' * 30}⏎⏎"] * 10)
-    page.wait_for_function(f"document.querySelector('.log').scrollHeight > {height} + 100")
+    until(lambda: log.evaluate("(log) => log.scrollHeight") > height + 100)
     assert abs(log.evaluate("(log) => log.scrollTop") - before) <= 1
     jump = page.locator("[data-jump]")
     expect(jump).to_be_visible()
     jump.click()
-    page.wait_for_function(
-        "(() => { const l = document.querySelector('.log'); return l.scrollHeight - l.scrollTop - l.clientHeight < 5 })()"
-    )
+    until(lambda: log.evaluate("(log) => log.scrollHeight - log.scrollTop - log.clientHeight") < 5)
     expect(jump).to_be_hidden()
     steer("end")
     expect(page.locator(RUNNING)).to_have_count(0)

@@ -12,9 +12,11 @@ const OPTIONS = /** @type {const} */ ({
 /** A last line of marks alone: a heading, a rule, a fence, a bullet or the line below a title; the next letters tell. */
 const MARKS = /(^|\n)[ \t>]*(?:[-=]+|\*{1,3}|_+|\++|#{1,6}|`{1,2}|~{1,2}|\d{1,9}[.)]|[|: \t-]*-[|: \t-]*)[ \t]*$/;
 const HEAD = /(?:^|\n)( {0,3}\|[^\n]*)(?:\n[ \t]*[|: \t-]*)?$/;
-const TASK = /((?:^|\n)[ \t>]*(?:[-*+]|\d{1,9}[.)])[ \t]+)\[[ xX]?\]?$/;
-/** The beginning of maths, which says nothing yet. */
-const OPENING = /(?:\$\$?|\\[([]?)$/;
+const TASK = /((?:^|\n)[ \t>]*(?:[-*+]|\d{1,9}[.)])[ \t]+)\[[ xX]?\]?[ \t]*$/;
+/** The beginning of maths, of something emphasised, of an image: it says nothing yet. */
+const OPENING = /(?:\$\$?|\\[([]?|(?<=^|[\s(])(?:\*{1,3}|_{1,3}|~{1,2}|`{1,2})|!\[[^\]\n]*\]|!\[?)$/;
+/** The words of a link whose address has not begun. */
+const LINK = /(?<=^|[\s(])\[([^\]\n]+)\]$/;
 
 /**
  * @param {string} text  the last block, which is not code and does not end in maths
@@ -23,7 +25,7 @@ const OPENING = /(?:\$\$?|\\[([]?)$/;
 export function completed(text) {
   const table = withHead(text);
   if (table) return table;
-  const known = text.replace(MARKS, "$1").replace(TASK, "$1").replace(OPENING, "");
+  const known = text.replace(MARKS, "$1").replace(TASK, "$1").replace(OPENING, "").replace(LINK, "$1");
   return remend(known, OPTIONS);
 }
 
@@ -32,6 +34,8 @@ function withHead(text) {
   const found = HEAD.exec(text);
   if (!found) return null;
   const before = text.slice(0, found.index);
+  // The head and its line are whole.
+  if (/^[|: \t-]*-[|: \t-]*$/.test(found[1]) && /\|[^\n]*$/.test(before)) return null;
   // A row of a table whose second line is there already.
   if (/(?:^|\n) {0,3}\|?[ \t]*:?-+:?[ \t]*(?:\||$)[^\n]*$/m.test(before) && /\|[^\n]*$/.test(before)) return null;
   const head = found[1].trimEnd();

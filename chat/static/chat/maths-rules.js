@@ -112,7 +112,7 @@ function unfinished({ src, pos, posMax }) {
   const content = src.slice(pos + markup.length, posMax);
   if (markup === "\\" || followsWord(src, pos) || posMax !== src.length || content.length > LONGEST) return null;
   if (content.includes("$", 0) && !/^[^$]*\$$/.test(content)) return null;
-  if (markup === "$" && (/^[ \t]|\n|\$$/.test(content) || !TEX.test(content))) return null;
+  if (markup === "$" && (/^[ \t]|\n|\$$/.test(content) || !(TEX.test(content) || /^[A-Za-z(|{-][^ ]*$/.test(content)))) return null;
   if (markup === "\\[" && content && !TEX.test(content)) return null;
   return { markup, content: content.replace(/[$\\]$/, ""), end: posMax, isHalf: true };
 }
