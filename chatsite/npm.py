@@ -88,7 +88,13 @@ def install(*, for_tests: bool = False) -> bool:
     if node is None:
         return False
     _say("==> Installing the browser's packages with npm")
-    options = ["--include=dev" if for_tests else "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    options = [
+        "--include=dev" if for_tests else "--omit=dev",
+        "--ignore-scripts",
+        "--no-audit",
+        "--no-fund",
+        "--loglevel=error",
+    ]
     command = [*node.npm, "ci", *options]
     if subprocess.run(command, cwd=FRONTEND, env=node.environment, check=False).returncode:  # noqa: S603 - no shell
         return False

@@ -172,13 +172,16 @@ NPM_MODULES = {
     "katex.css": "npm/katex/dist/katex.min.css",
 }
 """The files of frontend/node_modules that browsers may load, by the name that modules import them with."""
-HIGHLIGHTED_LANGUAGES = """
-    ada apache armasm asciidoc awk bash c clojure cmake cpp csharp css d dart delphi diff django
-    dockerfile elixir elm erlang fortran fsharp glsl go gradle graphql groovy handlebars haskell http ini java javascript
-    json julia kotlin latex less lisp llvm lua makefile markdown matlab nginx nix objectivec ocaml perl pgsql php
-    php-template plaintext powershell prolog properties protobuf python python-repl r ruby rust scala scheme scss shell
-    sql swift tcl twig typescript vbnet verilog vhdl vim wasm x86asm xml yaml
-""".split()
+HIGHLIGHTED_LANGUAGES = [
+    "ada", "apache", "armasm", "asciidoc", "awk", "bash", "c", "clojure", "cmake", "cpp", "csharp", "css", "d",
+    "dart", "delphi", "diff", "django", "dockerfile", "elixir", "elm", "erlang", "fortran", "fsharp", "glsl",
+    "go", "gradle", "graphql", "groovy", "handlebars", "haskell", "http", "ini", "java", "javascript", "json",
+    "julia", "kotlin", "latex", "less", "lisp", "llvm", "lua", "makefile", "markdown", "matlab", "nginx", "nix",
+    "objectivec", "ocaml", "perl", "pgsql", "php", "php-template", "plaintext", "powershell", "prolog",
+    "properties", "protobuf", "python", "python-repl", "r", "ruby", "rust", "scala", "scheme", "scss", "shell",
+    "sql", "swift", "tcl", "twig", "typescript", "vbnet", "verilog", "vhdl", "vim", "wasm", "x86asm", "xml",
+    "yaml",
+]  # fmt: skip
 """Languages of code that are coloured; each is a file that browsers load when a page has code in it."""
 NPM_MODULES |= {
     f"highlight.js/{name}": f"npm/@highlightjs/cdn-assets/es/languages/{name}.min.js" for name in HIGHLIGHTED_LANGUAGES

@@ -83,7 +83,7 @@ class ScriptedBackend(BaseChatBackend):
         yield Finish("stop")
 
     async def _steered(self) -> AsyncGenerator[StreamEvent]:
-        """Say the lines that a test writes to the file that the message names: ``queued [3]``, ``text Hi⏎``, ``end``."""
+        """Say the lines that a test writes to the file in the message: ``queued [3]``, ``text Hi⏎``, ``end``."""
         script = Path(self.requests[-1].messages[-1].content.split()[1])
         said = 0
         while True:

@@ -20,13 +20,14 @@ _DOLLARS = re.compile(r"\$(?![ \t])((?:[^$\\\n]|\\[^\n])+)(?<![ \t])\$(?:(?![0-9
 _TEX = re.compile(r"[\\^_{}]| [=<>+] ")
 _WORD = re.compile(r"[0-9A-Za-z]")
 _LONGEST = 4000
-"""Characters in a line of text within which maths must end, so that a long text without an end is read in linear time."""
+"""Characters within which maths in a text must end, so that a long text without an end is read in linear time."""
 
 
 def maths(markdown: MarkdownIt) -> None:
     """Teach a parser the rules."""
-    ends_what = {"alt": ["paragraph", "reference", "blockquote", "list"]}
-    markdown.block.ruler.before("fence", "math_block", _block, ends_what)
+    markdown.block.ruler.before(
+        "fence", "math_block", _block, {"alt": ["paragraph", "reference", "blockquote", "list"]}
+    )
     markdown.inline.ruler.before("escape", "math_inline", _inline)
 
 

@@ -26,7 +26,7 @@ EAGER_MODULES = (
 )  # fmt: skip
 """Modules of ours that every chat page loads."""
 LAZY_MODULES = ("markdown", "grammar", "maths-rules", "items", "half", "code", "files", "maths", "diagram")
-"""Modules that come when there is something for them: the first five to write an answer, the others for what is in it."""
+"""Modules that come when there is something for them: five to write an answer, the others for what is in it."""
 
 HANGUL = re.compile("[\u1100-\u11ff\u3130-\u318f\uac00-\ud7a3]")
 

@@ -21,7 +21,7 @@ POLICY = {
 }
 
 
-@csp(POLICY)
+@csp(POLICY)  # type: ignore[untyped-decorator]
 @xframe_options_exempt  # frame-ancestors says who may, and to browsers of today alone
 @require_safe
 def diagram(request: HttpRequest) -> HttpResponse:

@@ -133,7 +133,11 @@ def test_code_is_copied(page, site):
 
 @pytest.mark.parametrize(
     ("text", "name"),
-    [(f"```python\n{CODE}\n```", "app.py"), ("```typescript\nlet x = 1\n```", "code-1.ts"), ("```\nplain\n```", "code-1.txt")],
+    [
+        (f"```python\n{CODE}\n```", "app.py"),
+        ("```typescript\nlet x = 1\n```", "code-1.ts"),
+        ("```\nplain\n```", "code-1.txt"),
+    ],
 )
 def test_code_is_saved_as_a_file(page, site, text, name):
     answered(page, site, text)
@@ -222,7 +226,9 @@ def test_half_written_text_shows_no_marks(page, site):
           }
           return seen;
         }""",
-        RICH.replace("not $5 or $10.", "not free.").replace("Wrong: $\\frac{1}{$ stays", "See [the docs](https://a.example)"),
+        RICH.replace("not $5 or $10.", "not free.").replace(
+            "Wrong: $\\frac{1}{$ stays", "See [the docs](https://a.example)"
+        ),
     )
     marks = re.compile(r"\*\*|```|\$|\\|\||\[[ x]?\]?|^#|--|!\[|\]\(|https?:")
     assert [(end, text) for end, text in shown if marks.search(text)] == []
@@ -257,8 +263,9 @@ def test_a_selection_survives(page, site, steer):
     ask(page, site, f"steered {script}")
     expect(page.locator(PROSE)).to_contain_text("first")
     page.evaluate("""() => {
-      const text = document.createTreeWalker(document.querySelector("[data-prose]"), NodeFilter.SHOW_TEXT);
-      while (text.nextNode()) if (text.currentNode.data.includes("first")) getSelection().selectAllChildren(text.currentNode.parentNode);
+      const texts = document.createTreeWalker(document.querySelector("[data-prose]"), NodeFilter.SHOW_TEXT);
+      while (texts.nextNode() && !texts.currentNode.data.includes("first"));
+      getSelection().selectAllChildren(texts.currentNode.parentNode);
     }""")
     selected = page.evaluate("String(getSelection())")
     assert "first" in selected

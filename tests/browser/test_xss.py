@@ -23,7 +23,8 @@ import json, sys
 from chat.models import Assistant, Conversation, Message, User
 texts = json.loads(open({path!r}).read())
 assistant = Assistant.objects.get(slug="echo")
-conversation = Conversation.objects.create(owner=User.objects.get(username="alice"), title="Tricks", assistant=assistant)
+alice = User.objects.get(username="alice")
+conversation = Conversation.objects.create(owner=alice, title="Tricks", assistant=assistant)
 leaf = None
 for text in texts:
     leaf = Message.objects.create(conversation=conversation, parent=leaf, role="assistant", content=text)
@@ -34,14 +35,17 @@ print(conversation.get_absolute_url())
 # What is wrong with the elements of an answer; what our own scripts add to it is known by its place.
 WRONG = """
 (root) => {
-  const allowed = new Set(("p br hr em strong s code pre blockquote ul ol li a img small h1 h2 h3 h4 h5 h6 table thead tbody"
-    + " tr th td div header span").split(" "));
-  const names = new Set("href src alt title rel class start target lang tabindex aria-description data-prose".split(" "));
+  const allowed = new Set(("p br hr em strong s code pre blockquote ul ol li a img small h1 h2 h3 h4 h5 h6 table thead"
+    + " tbody tr th td div header span").split(" "));
+  const names = new Set(("href src alt title rel class start target lang tabindex aria-description"
+    + " data-prose").split(" "));
+  const safeLink = /^(https?:|mailto:|tel:|\\/(?![\\/\\\\]))/i;
+  const safeImage = /^(\\/(?![\\/\\\\])|data:image\\/(png|gif|jpeg|webp);)/;
   const found = [];
   for (const element of root.querySelectorAll("*")) {
     // Buttons, drawn formulas and the frame of a diagram are ours; so is all that is in them, and it is looked at, too.
     const drawn = element.closest(".math.drawn");
-    const ours = element.closest(".code > header button, .code > figure.diagram") || drawn?.contains(element) && drawn !== element;
+    const ours = element.closest(".code > header button, .code > figure.diagram") || (drawn && drawn !== element);
     const say = (what) => found.push(`${what}: ${element.cloneNode(false).outerHTML}`);
     if (!ours && !allowed.has(element.localName)) say("element");
     if (/^(script|form|input|base|meta|link|object|embed)$/.test(element.localName)) say("element");
@@ -50,9 +54,9 @@ WRONG = """
       if (!ours && !names.has(name)) say(`attribute ${name}`);
       if (/^on|^(id|name|srcdoc|srcset|formaction|form)$/.test(name)) say(`attribute ${name}`);
       if (name === "style" && !drawn) say("style");
-      if (name === "href" && !element.closest("svg") && !/^(https?:|mailto:|tel:|\\/(?![\\/\\\\]))/i.test(value)) say("link");
-      if (name === "src" && element.localName === "img" && !/^(\\/(?![\\/\\\\])|data:image\\/(png|gif|jpeg|webp);)/.test(value)) say("image");
-      if (/url\\(/i.test(value) && name !== "href" && name !== "src" && name !== "title" && name !== "alt") say("address");
+      if (name === "href" && !element.closest("svg") && !safeLink.test(value)) say("link");
+      if (name === "src" && element.localName === "img" && !safeImage.test(value)) say("image");
+      if (/url\\(/i.test(value) && !/^(href|src|title|alt)$/.test(name)) say("address");
     }
   }
   return found;
@@ -99,7 +103,7 @@ class Watch:
     violations: list[str] = field(default_factory=list)
 
     def read(self, message: ConsoleMessage) -> None:
-        # Inside the frame of a diagram the policy is the wall that counts, and it says so; nothing else may run into it.
+        # In the frame of a diagram the policy is the wall that counts, and it says so; nothing else may run into it.
         is_drawing = re.search("/diagram/|mermaid", message.location.get("url", ""))
         if "Content Security Policy" in message.text and not is_drawing:
             self.violations.append(message.text)
@@ -141,7 +145,9 @@ def look_at_all(page: Page) -> None:
     for button in page.locator("[data-draw]").all():
         button.click()
     # A frame says that it has drawn, or why not.
-    page.locator(".diagram:not(.drawn) .words").filter(has_text="Drawing").first.wait_for(state="detached", timeout=30_000)
+    page.locator(".diagram:not(.drawn) .words").filter(has_text="Drawing").first.wait_for(
+        state="detached", timeout=30_000
+    )
 
 
 def assert_harmless(page: Page, watch: Watch, url: str) -> None:
@@ -199,7 +205,9 @@ def test_typed_letter_by_letter(page, site, watch):
 
 def test_streamed(page, site, watch):
     """The whole way: from a backend, through the database and the events, to the page, and stored again."""
-    text = "\n\n".join(trick["text"] for trick in TRICKS if "\0" not in trick["text"] and "mermaid" not in trick["text"])
+    text = "\n\n".join(
+        trick["text"] for trick in TRICKS if "\0" not in trick["text"] and "mermaid" not in trick["text"]
+    )
     ask(page, site, text, "echo")
     url = page.url
     expect(page.locator(ANSWER)).to_have_attribute("data-status", "completed", timeout=60_000)
