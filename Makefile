@@ -29,7 +29,7 @@ setup: $(VENV)/.installed
 	@$(MANAGE) check --database default --verbosity 0
 
 test: $(VENV)/.developing  ## Set up all that is missing and run the whole test suite (ARGS="-k name" for a part)
-	@$(BIN)/python -m chatsite.npm
+	@$(BIN)/python -m chatsite.npm --dev
 	@command -v chromium google-chrome >/dev/null || $(BIN)/playwright install chromium || true
 	$(BIN)/pytest $(ARGS)
 

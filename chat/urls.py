@@ -5,7 +5,18 @@ from __future__ import annotations
 from django.urls import path
 
 from chat import health
-from chat.views import accounts, answers, assistants, conversations, feedback, messages, page, search, streams
+from chat.views import (
+    accounts,
+    answers,
+    assistants,
+    conversations,
+    diagrams,
+    feedback,
+    messages,
+    page,
+    search,
+    streams,
+)
 
 app_name = "chat"
 
@@ -14,6 +25,7 @@ urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
     path("assistants/health/", assistants.assistants_health, name="assistants_health"),
     path("search/", search.search, name="search"),
+    path("diagram/", diagrams.diagram, name="diagram"),
     path("events/", streams.user_events, name="user_events"),
     path("setup/<str:token>/", accounts.setup, name="setup"),
     path("c/<uuid:pk>/", page.conversation, name="conversation"),

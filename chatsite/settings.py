@@ -167,8 +167,27 @@ STATICFILES_FINDERS = [
 NPM_MODULES = {
     "markdown-it": "npm/markdown-it/dist/browser/markdown-it.esm.min.mjs",
     "remend": "npm/remend/dist/index.js",
+    "highlight.js": "npm/@highlightjs/cdn-assets/es/core.min.js",
+    "katex": "npm/katex/dist/katex.min.js",
+    "katex.css": "npm/katex/dist/katex.min.css",
 }
 """The files of frontend/node_modules that browsers may load, by the name that modules import them with."""
+HIGHLIGHTED_LANGUAGES = [
+    "ada", "apache", "armasm", "asciidoc", "awk", "bash", "c", "clojure", "cmake", "cpp", "csharp", "css", "d",
+    "dart", "delphi", "diff", "django", "dockerfile", "elixir", "elm", "erlang", "fortran", "fsharp", "glsl",
+    "go", "gradle", "graphql", "groovy", "handlebars", "haskell", "http", "ini", "java", "javascript", "json",
+    "julia", "kotlin", "latex", "less", "lisp", "llvm", "lua", "makefile", "markdown", "matlab", "nginx", "nix",
+    "objectivec", "ocaml", "perl", "pgsql", "php", "php-template", "plaintext", "powershell", "prolog",
+    "properties", "protobuf", "python", "python-repl", "r", "ruby", "rust", "scala", "scheme", "scss", "shell",
+    "sql", "swift", "tcl", "twig", "typescript", "vbnet", "verilog", "vhdl", "vim", "wasm", "x86asm", "xml",
+    "yaml",
+]  # fmt: skip
+"""Languages of code that are coloured; each is a file that browsers load when a page has code in it."""
+NPM_MODULES |= {
+    f"highlight.js/{name}": f"npm/@highlightjs/cdn-assets/es/languages/{name}.min.js" for name in HIGHLIGHTED_LANGUAGES
+}
+NPM_FILES = ["npm/katex/dist/fonts/*", "npm/mermaid/dist/mermaid.min.js"]
+"""More files of frontend/node_modules that are served, by patterns; no module imports them."""
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "chatsite.staticfiles.ManifestStaticFilesStorage"},
@@ -185,6 +204,7 @@ CONTENT_SECURITY_POLICY = {
         "img-src": [SELF, "data:", "blob:"],
         "font-src": [SELF],
         "connect-src": [SELF],
+        "frame-src": [SELF],
         "form-action": [SELF],
         "manifest-src": [SELF],
         "base-uri": [NONE],

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.contrib.staticfiles import finders
 from django.contrib.staticfiles.storage import staticfiles_storage
 from django.template.context import Context
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.html import format_html, json_script
@@ -32,6 +33,7 @@ EAGER_MODULES = (
     "branches",
     "composer",
     "conversation",
+    "decorate",
     "drafts",
     "edit",
     "feedback",
@@ -48,9 +50,12 @@ EAGER_MODULES = (
     "waiting",
 )
 """Modules of ours that every chat page loads."""
-
-LAZY_MODULES = ("markdown", "past", "search")
-"""Modules that come when there is something to write, more of a conversation than the page shows, or to search."""
+LAZY_MODULES = (
+    *("markdown", "grammar", "maths-rules", "items", "half"),  # to write an answer
+    *("code", "files", "maths", "diagram"),  # for what is in it
+    *("past", "search"),
+)
+"""Modules that come when there is something for them to do."""
 
 HANGUL = re.compile("[\u1100-\u11ff\u3130-\u318f\uac00-\ud7a3]")
 
@@ -73,6 +78,7 @@ def importmap(context: Context) -> SafeString:
     """
     imports = {f"chat/{name}": staticfiles_storage.url(f"chat/{name}.js") for name in (*EAGER_MODULES, *LAZY_MODULES)}
     imports |= {name: staticfiles_storage.url(path) for name, path in settings.NPM_MODULES.items() if _is_there(path)}
+    imports["chat/diagram.html"] = reverse("chat:diagram")  # no module, but an address that one of them asks for
     preloads = [format_html('<link rel="modulepreload" href="{}">', imports[f"chat/{name}"]) for name in EAGER_MODULES]
     nonce = getattr(context.get("request"), "csp_nonce", "")
     text = json.dumps({"imports": imports}).replace("<", "\\u003c")
@@ -112,6 +118,17 @@ def script_strings() -> SafeString:
         "feedback_sent": _("Thank you. Your feedback is stored."),
         "feedback_taken_back": _("Your feedback was taken back."),
         "message_deleted": _("The message was deleted."),
+        "save_code": _("Save as a file"),
+        "wrap_code": _("Wrap long lines"),
+        "image_from": _("Opens the image from %(number)s in a new tab"),
+        "wrong_maths": _("This formula cannot be drawn"),
+        "draw": _("Draw the diagram"),
+        "show_source": _("Show the source"),
+        "diagram": _("Diagram"),
+        "drawing": _("Drawing the diagram…"),
+        "drawn": _("The diagram is drawn"),
+        "not_drawn": _("The diagram cannot be drawn:"),
+        "diagram_not_loaded": _("The diagram cannot be drawn: its program did not load."),
         "today": _("Today"),
         "recent": _("Recent conversations"),
         "searching": _("Searching…"),

@@ -19,6 +19,7 @@ TABLE = {
     "chat:home": "user",
     "chat:healthz": "public",
     "chat:assistants_health": "user",
+    "chat:diagram": "public",
     "chat:user_events": "user",
     "chat:setup": "token",
     "chat:conversation": "owner",

@@ -1,6 +1,7 @@
 // <chat-log>: the turns, and the one EventSource that tells what happens to them.
 import { LiveAnswer } from "chat/answer";
-import { announce, decorate, post, say } from "chat/page";
+import { decorate } from "chat/decorate";
+import { announce, post, say } from "chat/page";
 import { Branch, isUnfinished } from "chat/reader";
 import { adopt, articlesOf, idOf, offerCopying } from "chat/turns";
 
