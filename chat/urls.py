@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from chat import health
-from chat.views import accounts, answers, conversations, page, streams
+from chat.views import accounts, answers, conversations, page, sharing, streams, transfer
 
 app_name = "chat"
 
@@ -18,7 +18,10 @@ urlpatterns = [
     path("c/<uuid:pk>/events/", streams.conversation_events, name="events"),
     path("c/<uuid:pk>/rename/", conversations.rename, name="rename"),
     path("c/<uuid:pk>/delete/", conversations.delete, name="delete"),
-    path("c/<uuid:pk>/export/", conversations.export, name="export"),
+    path("c/<uuid:pk>/export/", transfer.export, name="export"),
+    path("c/<uuid:pk>/share/", sharing.share, name="share"),
+    path("c/<uuid:pk>/share/<int:share>/renew/", sharing.renew, name="share_renew"),
+    path("c/<uuid:pk>/share/<int:share>/revoke/", sharing.revoke, name="share_revoke"),
     path("c/<uuid:pk>/messages/", page.messages, name="messages"),
     path("c/<uuid:pk>/messages/<int:message>/", page.turn, name="turn"),
     path("c/<uuid:pk>/messages/<int:message>/edit/", answers.edit, name="edit"),
@@ -26,4 +29,13 @@ urlpatterns = [
     path("c/<uuid:pk>/messages/<int:message>/continue/", answers.continue_answer, name="continue"),
     path("c/<uuid:pk>/messages/<int:message>/cancel/", answers.cancel, name="cancel"),
     path("c/<uuid:pk>/messages/<int:message>/show/", answers.show, name="show"),
+    path("s/<str:token>/", sharing.shared, name="shared"),
+    path("shared/", sharing.shared_links, name="shared_links"),
+    path("data/", transfer.data, name="data"),
+    path("data/export/", transfer.export_all, name="export_all"),
+    path("data/import/", transfer.upload, name="upload"),
+    path("data/import/<int:batch>/", transfer.import_report, name="import"),
+    path("data/import/<int:batch>/run/", transfer.import_run, name="import_run"),
+    path("data/import/<int:batch>/undo/", transfer.import_undo, name="import_undo"),
+    path("data/import/<int:batch>/discard/", transfer.import_discard, name="import_discard"),
 ]

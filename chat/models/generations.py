@@ -56,6 +56,8 @@ class Generation(models.Model):
     """Why there was no text yet when that was last told, in the words of ``backends.StageName``; idle once there is."""
     stage_position = models.PositiveIntegerField(_("place in the queue"), null=True)
     """1 is next; only while the stage is ``queued``."""
+    is_imported = models.BooleanField(_("imported"), default=False, editable=False)
+    """It came with an import: this site did not write it, and its tokens and cost are nobody's use of this site."""
 
     objects = GenerationQuerySet.as_manager()
 
