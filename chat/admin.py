@@ -22,8 +22,9 @@ from backends import chat_backends
 from chat import history, pages
 from chat.conversations import delete_conversation
 from chat.generation import cancel_generation
-from chat.models import Assistant, Conversation, Generation, User
+from chat.models import Assistant, Conversation, Generation, Share, User
 from chat.runner import runner
+from chat.sharing import revoke
 
 admin.site.site_header = admin.site.site_title = "chatsite"
 admin.site.index_title = _("Administration")
@@ -41,7 +42,8 @@ class WithAnswersAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         names, counts, missing, protected = super().get_deleted_objects(objs, request)
-        return names, counts, missing - {str(Generation._meta.verbose_name)}, protected
+        own = {str(model._meta.verbose_name) for model in (Generation, Share)}
+        return names, counts, missing - own, protected
 
 
 @admin.register(User)
@@ -171,7 +173,7 @@ class GenerationAdmin(ReadOnlyAdmin):
         "queued_at",
     ]
     list_select_related = ["message__conversation__owner"]
-    list_filter = ["status", "finish_reason", "error_code", "backend", "assistant", "queued_at"]
+    list_filter = ["status", "finish_reason", "error_code", "backend", "assistant", "is_imported", "queued_at"]
     search_fields = ["message__conversation__title", "message__conversation__owner__username", "model", "worker"]
     exclude = ["message"]
     readonly_fields = ["conversation", "owner", "state", "first_delta_ms", "duration"]
@@ -220,3 +222,38 @@ class GenerationAdmin(ReadOnlyAdmin):
 
     def has_cancel_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("chat.change_generation")
+
+
+@admin.register(Share)
+class ShareAdmin(ReadOnlyAdmin):
+    """Who shares, since when and until when; neither a text nor an address by which one could read it."""
+
+    list_display = ["number", "owner", "created_at", "snapshot_at", "expires_at", "revoked_at"]
+    list_select_related = ["conversation__owner"]
+    list_filter = ["created_at", "expires_at", "revoked_at"]
+    search_fields = ["conversation__owner__username", "conversation__owner__email"]
+    fields = ["number", "owner", "created_at", "snapshot_at", "expires_at", "revoked_at"]
+    readonly_fields = ["number", "owner"]
+    actions = ["revoke_selected"]
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """A link is revoked; that it was there is told to whoever opens it."""
+        return False
+
+    @admin.display(description=_("link"), ordering="pk")
+    def number(self, share: Share) -> str:
+        return str(share)
+
+    @admin.display(description=_("person"), ordering="conversation__owner__username")
+    def owner(self, share: Share) -> str:
+        return str(share.conversation.owner)
+
+    @admin.action(description=_("Revoke the selected links"), permissions=["revoke"])
+    def revoke_selected(self, request: HttpRequest, queryset: QuerySet[Share]) -> None:
+        """End the selected links, and delete what they showed."""
+        revoked = sum(revoke(share) for share in queryset)
+        text = ngettext("%d link was revoked.", "%d links were revoked.", revoked) % revoked
+        self.message_user(request, text, messages.SUCCESS)
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("chat.change_share")

@@ -102,8 +102,8 @@ class UploadForm(forms.Form):
         error_messages={"required": _("Choose a file first."), "empty": _("The file is empty.")},
     )
 
-    def clean_file(self) -> UploadedFile:
-        file: UploadedFile = self.cleaned_data["file"]
+    def clean_file(self) -> UploadedFile[bytes]:
+        file: UploadedFile[bytes] = self.cleaned_data["file"]
         if (file.size or 0) > settings.CHAT_IMPORT_MAX_MB * 1_000_000:
             raise forms.ValidationError(
                 _("The file has %(size)s MB; %(limit)s MB are the most that an import may have."),

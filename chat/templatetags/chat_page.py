@@ -21,7 +21,10 @@ from chat.wording import STAGES
 register = template.Library()
 
 EAGER_MODULES = ("app", "answer", "composer", "conversation", "edit", "menu", "page", "reader", "sidebar", "stage")
-"""Modules of ours that every chat page loads; ``markdown`` comes when there is something to write with it."""
+"""Modules of ours that every chat page loads."""
+
+LATER_MODULES = ("markdown", "share", "transfer")
+"""Modules of ours that come when they are wanted, or on pages of their own."""
 
 HANGUL = re.compile("[\u1100-\u11ff\u3130-\u318f\uac00-\ud7a3]")
 
@@ -35,15 +38,19 @@ def icon(name: str, css_class: str = "") -> SafeString:
 
 
 @register.simple_tag(takes_context=True)
-def importmap(context: Context) -> SafeString:
+def importmap(context: Context, *preloaded: str) -> SafeString:
     """Print the import map: our modules as ``chat/…`` and the ones from npm, by their hashed URLs.
 
     Modules name each other by these names only, so their files need no rewriting when they are hashed. A package that
-    npm has not brought is left out: the page then shows plain text while an answer is written.
+    npm has not brought is left out: the page then shows plain text while an answer is written. ``preloaded`` are the
+    modules that the page begins with, where it is not the chat.
     """
-    imports = {f"chat/{name}": staticfiles_storage.url(f"chat/{name}.js") for name in (*EAGER_MODULES, "markdown")}
+    imports = {f"chat/{name}": staticfiles_storage.url(f"chat/{name}.js") for name in (*EAGER_MODULES, *LATER_MODULES)}
     imports |= {name: staticfiles_storage.url(path) for name, path in settings.NPM_MODULES.items() if _is_there(path)}
-    preloads = [format_html('<link rel="modulepreload" href="{}">', imports[f"chat/{name}"]) for name in EAGER_MODULES]
+    preloads = [
+        format_html('<link rel="modulepreload" href="{}">', imports[f"chat/{name}"])
+        for name in preloaded or EAGER_MODULES
+    ]
     nonce = getattr(context.get("request"), "csp_nonce", "")
     text = json.dumps({"imports": imports}).replace("<", "\\u003c")
     element = format_html('<script type="importmap" nonce="{}">{}</script>', nonce, mark_safe(text))  # noqa: S308
@@ -78,6 +85,8 @@ def script_strings() -> SafeString:
         "copy": _("Copy"),
         "copied": _("Copied"),
         "today": _("Today"),
+        "close": _("Close"),
+        "reading_file": _("The file is being sent and read. That may take a minute."),
     }
     return json_script(strings, "strings")
 

@@ -41,10 +41,11 @@ def branch(conversation: CarriedConversation) -> list[CarriedMessage]:
 
 def as_markdown(conversation: CarriedConversation) -> str:
     """Return the shown branch as one Markdown document that ends in a newline."""
-    parts = [f"# {conversation.title}"]
-    for message in branch(conversation):
-        parts.append(f"## {_author(message)}, {message.created_at:%Y-%m-%d %H:%M} UTC\n\n{message.content}".rstrip())
-    return "\n\n".join(parts) + "\n"
+    parts = (
+        f"## {_author(message)}, {message.created_at:%Y-%m-%d %H:%M} UTC\n\n{message.content}".rstrip()
+        for message in branch(conversation)
+    )
+    return "\n\n".join([f"# {conversation.title}", *parts]) + "\n"
 
 
 def as_html(conversation: CarriedConversation) -> str:

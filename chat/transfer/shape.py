@@ -90,7 +90,8 @@ def as_json(conversation: CarriedConversation, *, indent: int | None = None) -> 
 
 def head() -> str:
     """Return the beginning of a document, to be followed by conversations with commas between them and ``TAIL``."""
-    return f'{{"format": "{FORMAT}", "version": {VERSION}, "exported_at": "{_moment(datetime.now(UTC))}", "conversations": [\n'
+    facts = {"format": FORMAT, "version": VERSION, "exported_at": _moment(datetime.now(UTC))}
+    return f'{json.dumps(facts)[:-1]}, "conversations": [\n'
 
 
 TAIL = "\n]}\n"

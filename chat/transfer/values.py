@@ -46,15 +46,23 @@ def count(value: Any) -> int | None:
     return value
 
 
+def number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        return None
+    try:
+        found = float(value)
+    except OverflowError:  # an integer of hundreds of digits
+        return None
+    return found if math.isfinite(found) else None
+
+
 def moment(value: Any) -> datetime | None:
     """Return a time of an ISO text, or of seconds, milli-, micro- or nanoseconds since 1970."""
     if isinstance(value, str):
         return _in_range(_of_text(value))
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal) or not math.isfinite(value):
+    seconds = number(value)
+    if seconds is None or abs(seconds) > 1e20:
         return None
-    if abs(value) > 10**20:
-        return None
-    seconds = float(value)
     while abs(seconds) > 1e11:
         seconds /= 1000
     return _in_range(datetime.fromtimestamp(seconds, UTC))

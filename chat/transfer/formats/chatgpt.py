@@ -187,9 +187,13 @@ def _answer(message: dict[str, Any], default_model: str) -> CarriedAnswer:
         status, reason = Status.INCOMPLETE, "interrupted"
     when = moment(message.get("create_time"))
     return CarriedAnswer(
-        status=str(status.value), finish_reason=reason, assistant_name=model or "ChatGPT", backend="ChatGPT", model=model,
+        status=str(status.value),
+        finish_reason=reason,
+        assistant_name=model or "ChatGPT",
+        backend="ChatGPT",
+        model=model,
         queued_at=when,
-    )  # fmt: skip
+    )
 
 
 def _tool_answer(default_model: str) -> CarriedAnswer:

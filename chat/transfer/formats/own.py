@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_DOWN, Decimal, InvalidOperation
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -14,7 +13,7 @@ from chat.models import Role, Status
 from chat.transfer import trees
 from chat.transfer.formats.reading import Reading, title_of
 from chat.transfer.shape import CarriedAnswer, CarriedConversation, CarriedMessage
-from chat.transfer.values import UnreadableError, count, exact, mapping, moment, name, sequence
+from chat.transfer.values import UnreadableError, count, exact, mapping, moment, name, number, sequence
 
 _ENDED = {Status.COMPLETED, Status.INCOMPLETE, Status.CANCELLED, Status.FAILED}
 _COST = Decimal("0.000001")
@@ -121,27 +120,27 @@ def _cost(value: Any) -> Decimal:
         cost = Decimal(str(value))
     except InvalidOperation:
         return Decimal(0)
-    return cost.quantize(_COST) if cost.is_finite() and 0 <= cost < _MOST_COST else Decimal(0)
+    return cost.quantize(_COST, ROUND_DOWN) if cost.is_finite() and 0 <= cost < _MOST_COST else Decimal(0)
 
 
 def _parameters(value: Any) -> dict[str, Any]:
     """Return the parameters of a request that we know, where they can be some."""
 
-    def number(given: Any) -> float | int | None:
-        is_number = isinstance(given, int | float | Decimal) and not isinstance(given, bool) and math.isfinite(given)
-        if not is_number or abs(given) > 2**63 - 1:
+    def either(given: Any) -> float | int | None:
+        found = number(given)
+        if found is None or abs(found) >= 2**63:
             return None
-        return given if isinstance(given, int) else float(given)
+        return given if isinstance(given, int) else found
 
     def texts(given: Any) -> list[str] | None:
         found = [exact(item, 1000) for item in sequence(given)[:100] if isinstance(item, str)]
         return found or None
 
     known: dict[str, Callable[[Any], Any]] = {
-        "temperature": number,
-        "top_p": number,
-        "max_output_tokens": number,
-        "seed": number,
+        "temperature": either,
+        "top_p": either,
+        "max_output_tokens": either,
+        "seed": either,
         "stop": texts,
     }
     given = mapping(value)
