@@ -6,9 +6,11 @@ comes after it is still read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any
 
 import ijson
 from django.utils.translation import gettext as _
@@ -23,6 +25,10 @@ MOST_TEXT = 20_000_000
 LIST_KEY = "conversations"
 """Where our own documents have their list."""
 _HEAD_TEXT = 200
+_BACKSLASH = 0x5C
+_HALVES = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+_FIRST_HALF = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}")
+_UNKNOWN = rb"\ufffd"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,22 +69,76 @@ class _Collector:
         return Piece(value) if isinstance(value, dict) else Piece(None, _("It is no conversation."))
 
 
-def pieces(file: BinaryIO) -> Iterator[Piece]:
+def pieces(chunks: Iterable[bytes]) -> Iterator[Piece]:
     """Yield what may be a conversation: each item of the list that the document is or has, or the document itself.
 
     Raises:
         UnreadableError: it is no JSON, from here on, or was made by a version of our format that we do not know.
     """
+    return _pieces(_events(chunks))
+
+
+def _events(chunks: Iterable[bytes]) -> Iterator[tuple[str, Any]]:
+    """Yield what the parser finds, as long as it finds something.
+
+    Numbers are floats or 64-bit integers: of others, the parser says that they are too large. With integers of any
+    size, one of thousands of digits makes it (ijson 3.6) end the process.
+    """
+    found = ijson.sendable_list()
+    parser = ijson.basic_parse_coro(found, use_float=True)
     try:
-        yield from _pieces(iter(ijson.basic_parse(file)))
+        for chunk in without_halves(chunks):
+            if chunk:  # none at all is the parser's sign for the end
+                parser.send(chunk)
+                yield from found
+                del found[:]
+        with suppress(StopIteration):
+            parser.send(b"")
     except (ijson.JSONError, UnicodeDecodeError) as error:
+        yield from found
         raise UnreadableError(_("The file is damaged, or no JSON at all, from some place on.")) from error
-    except ValueError as error:  # a number of thousands of digits
-        raise UnreadableError(_("The file has a number in it that is too large.")) from error
+    yield from found
+
+
+def without_halves(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the document with U+FFFD for each escaped half of a surrogate pair that stands alone.
+
+    Programs that cut texts in the middle of an emoji write such halves; the parser takes them for damage.
+    """
+    rest = b""
+    for chunk in chunks:
+        data = rest + chunk
+        end = _complete(data)
+        yield _HALVES.sub(_mended, data[:end])
+        rest = data[end:]
+    yield _HALVES.sub(_mended, rest)
+
+
+def _complete(data: bytes) -> int:
+    """Return how much of the data has no escape in it that goes on in what follows."""
+    start = data.find(b"\\", max(len(data) - 12, 0))
+    if start < 0:
+        return len(data)
+    if _FIRST_HALF.fullmatch(data, start - 6, start):
+        start -= 6
+    run = start
+    while run and data[run - 1] == _BACKSLASH:
+        run -= 1
+    return start - (start - run) % 2  # whether a backslash is escaped itself must be plain from here on
+
+
+def _mended(match: re.Match[bytes]) -> bytes:
+    run = match.start()
+    while run and match.string[run - 1] == _BACKSLASH:
+        run -= 1
+    text = match[0]
+    if (match.start() - run) % 2:  # an escaped backslash and plain letters
+        return text[:6] + _UNKNOWN if len(text) > 6 else text
+    return text if len(text) > 6 else _UNKNOWN
 
 
 def _pieces(events: Iterator[tuple[str, Any]]) -> Iterator[Piece]:
-    event, _value = next(events)
+    event, _value = next(events, ("", None))
     if event == "start_array":
         yield from _items(events)
     elif event == "start_map":

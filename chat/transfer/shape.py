@@ -113,7 +113,7 @@ def _message_data(message: CarriedMessage) -> dict[str, Any]:
     if message.answer:
         facts = asdict(message.answer)
         times = {name: _moment(value) for name, value in facts.items() if name.endswith("_at")}
-        data["generation"] = {**facts, **times, "cost": str(message.answer.cost)}
+        data["generation"] = {**facts, **times, "cost": f"{message.answer.cost.normalize():f}"}
     return data
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import codecs
-import io
 import re
 import zipfile
 import zlib
 from collections.abc import Iterator
-from typing import BinaryIO, cast
+from itertools import chain
+from typing import IO, BinaryIO
 
 from django.utils.translation import gettext as _
 
@@ -16,26 +16,10 @@ from chat.transfer.json_pieces import Piece, pieces
 from chat.transfer.values import UnreadableError
 
 _ZIP = b"PK\x03\x04"
+_CHUNK = 1 << 16
 _MOST_MEMBERS = 100_000
 _MOST_FILES = 200
 _CONVERSATIONS = re.compile(r"(^|/)(conversations|chat-export|chats)[^/]*\.json$", re.IGNORECASE)
-
-
-class _Bounded(io.RawIOBase):
-    """A file that refuses to give more than so many bytes: a ZIP says what it likes about its sizes."""
-
-    def __init__(self, file: BinaryIO, left: list[int]) -> None:
-        self.file, self.left = file, left
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        data = self.file.read(size if size > 0 else 1 << 16)
-        self.left[0] -= len(data)
-        if self.left[0] < 0:
-            raise UnreadableError(_("What is packed in the file is larger than an import may be."))
-        return data
 
 
 def conversations(file: BinaryIO, most_bytes: int) -> Iterator[Piece]:
@@ -50,12 +34,24 @@ def conversations(file: BinaryIO, most_bytes: int) -> Iterator[Piece]:
         raise UnreadableError(_("The file is empty."))
     if beginning.startswith(_ZIP):
         yield from _of_zip(file, most_bytes)
-        return
-    if beginning.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+    elif beginning.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise UnreadableError(_("The file is not in UTF-8."))
-    if beginning.startswith(codecs.BOM_UTF8):
-        file.seek(len(codecs.BOM_UTF8))
-    yield from pieces(file)
+    else:
+        yield from pieces(_chunks(file, [most_bytes]))
+
+
+def _chunks(file: IO[bytes], left: list[int]) -> Iterator[bytes]:
+    """Yield what the file has, without a mark of its encoding.
+
+    Raises:
+        UnreadableError: that is more than what is left: a ZIP says what it likes about its sizes.
+    """
+    first = file.read(_CHUNK).removeprefix(codecs.BOM_UTF8)
+    for chunk in chain([first], iter(lambda: file.read(_CHUNK), b"")):
+        left[0] -= len(chunk)
+        if left[0] < 0:
+            raise UnreadableError(_("What is packed in the file is larger than an import may be."))
+        yield chunk
 
 
 def _of_zip(file: BinaryIO, most_bytes: int) -> Iterator[Piece]:
@@ -65,27 +61,11 @@ def _of_zip(file: BinaryIO, most_bytes: int) -> Iterator[Piece]:
             names = _members(archive)
             for name in names:
                 with archive.open(name) as member:
-                    yield from _of_member(cast("BinaryIO", _Bounded(cast("BinaryIO", member), left)))
+                    yield from pieces(_chunks(member, left))
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
         raise UnreadableError(_("The ZIP file is damaged.")) from error
     except (RuntimeError, NotImplementedError) as error:  # encrypted, or packed in a way that we cannot unpack
         raise UnreadableError(_("The ZIP file is protected by a password, or packed in an unusual way.")) from error
-
-
-def _of_member(file: BinaryIO) -> Iterator[Piece]:
-    beginning = file.read(3)
-    rest = io.BytesIO(beginning.removeprefix(codecs.BOM_UTF8))
-    yield from pieces(cast("BinaryIO", _Joined(rest, file)))
-
-
-class _Joined(io.RawIOBase):
-    """Two files after each other."""
-
-    def __init__(self, first: BinaryIO, second: BinaryIO) -> None:
-        self.first, self.second = first, second
-
-    def read(self, size: int = -1) -> bytes:
-        return self.first.read(size) or self.second.read(size)
 
 
 def _members(archive: zipfile.ZipFile) -> list[str]:

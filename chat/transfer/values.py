@@ -33,6 +33,11 @@ def exact(value: Any, length: int | None = None) -> str:
     return storable(value)[:length] if isinstance(value, str) else ""
 
 
+def word(value: Any) -> str:
+    """Return a value that is one of some words, for looking it up; empty where it is no text."""
+    return value if isinstance(value, str) else ""
+
+
 def name(value: Any) -> str | None:
     """Return what something is called within a file, which may be a number; None where it has no name."""
     if isinstance(value, bool) or not isinstance(value, str | int):

@@ -147,6 +147,7 @@ def _step(request: HttpRequest, pk: int, verb: Callable[[ImportBatch, float], bo
     is_over = verb(batch, STEP_SECONDS)
     if not wants_json(request):
         return redirect(batch)
+    batch.refresh_from_db()
     counts = _counts(batch)
     return JsonResponse({"over": is_over, "done": counts["done"], "todo": counts["todo"]})
 

@@ -57,7 +57,7 @@ class TestOne:
 
     def test_html_asks_for_nothing_and_runs_nothing(self, alice_client, answered):
         answer = (
-            "**bold** ![a \"cat\"](/media/cat.png) ![far](https://example.org/x.png) <script>alert(1)</script>\n\n"
+            '**bold** ![a "cat"](/media/cat.png) ![far](https://example.org/x.png) <script>alert(1)</script>\n\n'
             "```python\nprint(1)\n```\n\n$$x^2$$"
         )
         answered.messages.filter(role=Role.ASSISTANT).update(content=answer)

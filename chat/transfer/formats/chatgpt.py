@@ -18,9 +18,9 @@ from chat.models import Status
 from chat.transfer import trees
 from chat.transfer.formats.reading import Foreign, Reading, fenced, reading_of
 from chat.transfer.shape import CarriedAnswer
-from chat.transfer.values import mapping, moment, name, sequence, text
+from chat.transfer.values import mapping, moment, name, sequence, text, word
 
-_MARKER = re.compile("\ue200([^\ue200\ue201]*)\ue201")
+_MARKER = re.compile(" ?\ue200([^\ue200\ue201]*)\ue201")
 """What the page of ChatGPT draws as a chip: the name of a source, of a company, of a file."""
 _PRIVATE = re.compile("[\ue200-\ue2ff]")
 _SILENT = {
@@ -78,13 +78,13 @@ def _in_order(nodes: dict[str, Any]) -> list[tuple[str, Any]]:
 
 def _node(key: str, entry: dict[str, Any], default_model: str, left_out: Counter[str]) -> trees.Node:
     message = mapping(entry.get("message"))
-    role = mapping(message.get("author")).get("role")
+    role = word(mapping(message.get("author")).get("role"))
     content = "" if _is_hidden(message, role) else _content(message, role, left_out)
     is_answer = role in {"assistant", "tool"}
     return trees.Node(
         id=name(key) or "?",
         parent=name(entry.get("parent")),
-        role=_ROLES.get(str(role), "user"),
+        role=_ROLES.get(role, "user"),
         content=content,
         created_at=moment(message.get("create_time")),
         answer=_answer(message, default_model)
@@ -96,22 +96,22 @@ def _node(key: str, entry: dict[str, Any], default_model: str, left_out: Counter
     )
 
 
-def _is_hidden(message: dict[str, Any], role: Any) -> bool:
+def _is_hidden(message: dict[str, Any], role: str) -> bool:
     metadata = mapping(message.get("metadata"))
     return role not in _ROLES or metadata.get("is_visually_hidden_from_conversation") is True
 
 
-def _content(message: dict[str, Any], role: Any, left_out: Counter[str]) -> str:
+def _content(message: dict[str, Any], role: str, left_out: Counter[str]) -> str:
     content = mapping(message.get("content"))
-    kind = content.get("content_type")
+    kind = word(content.get("content_type"))
     if kind in _SILENT:
         left_out["thoughts" if kind in {"thoughts", "reasoning_recap"} else "steps"] += 1
         return ""
-    recipient = message.get("recipient") or "all"
-    if role == "assistant" and recipient not in {"all", "python"} and not str(recipient).startswith("canmore"):
+    recipient = word(message.get("recipient")) or "all"
+    if role == "assistant" and recipient not in {"all", "python"} and not recipient.startswith("canmore"):
         left_out["steps"] += 1
         return ""
-    readers: dict[Any, Callable[[dict[str, Any], Counter[str]], str]] = {"code": _code, "execution_output": _output}
+    readers: dict[str, Callable[[dict[str, Any], Counter[str]], str]] = {"code": _code, "execution_output": _output}
     body = readers.get(kind, _parts)(content, left_out)
     if role == "tool" and kind not in {"execution_output", "multimodal_text"}:
         left_out["steps"] += bool(body)
@@ -143,7 +143,7 @@ def _part(part: Any, left_out: Counter[str]) -> str:
     if isinstance(part, str):
         return _PRIVATE.sub("", _MARKER.sub(_marked, text(part)))
     asset = mapping(part)
-    kind = str(asset.get("content_type") or "")
+    kind = word(asset.get("content_type"))
     if kind == "audio_transcription":
         return text(asset.get("text"))
     if not kind:
@@ -155,13 +155,14 @@ def _part(part: Any, left_out: Counter[str]) -> str:
 def _marked(match: re.Match[str]) -> str:
     """Return what a chip says, where that is part of the sentence."""
     kind, _separator, rest = match[1].partition("\ue202")
-    values = rest.split("\ue202")
-    if kind == "url":
-        return values[0]
-    if kind != "entity":
-        return ""
+    value = rest.split("\ue202")[0]
+    said = {"url": lambda: value, "entity": lambda: _entity(value)}.get(kind, str)()
+    return f"{' ' if match[0].startswith(' ') else ''}{said}" if said else ""
+
+
+def _entity(value: str) -> str:
     try:
-        entity = json.loads(values[0])
+        entity = json.loads(value)
     except (ValueError, RecursionError):
         return ""
     return entity[1] if isinstance(entity, list) and len(entity) > 1 and isinstance(entity[1], str) else ""

@@ -17,7 +17,7 @@ from chat.models import Status
 from chat.transfer import trees
 from chat.transfer.formats.reading import Foreign, Reading, reading_of
 from chat.transfer.shape import CarriedAnswer
-from chat.transfer.values import mapping, moment, name, sequence, text
+from chat.transfer.values import mapping, moment, name, sequence, text, word
 
 _DETAILS = re.compile(r'<details\b[^<>]{0,500}\btype="(reasoning|tool_calls|code_interpreter|code_execution)"[^<>]*>')
 _END = "</details>"
@@ -71,7 +71,7 @@ def _linear(entries: list[Any], models: list[str], left_out: Counter[str]) -> li
 
 
 def _node(key: str, entry: dict[str, Any], models: list[str], left_out: Counter[str]) -> trees.Node:
-    role = entry.get("role")
+    role = word(entry.get("role"))
     when = moment(entry.get("timestamp"))
     content = _content(entry, left_out) if role in {"user", "assistant"} else ""
     if role == "system":

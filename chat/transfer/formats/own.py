@@ -13,7 +13,7 @@ from chat.models import Role, Status
 from chat.transfer import trees
 from chat.transfer.formats.reading import Reading, title_of
 from chat.transfer.shape import CarriedAnswer, CarriedConversation, CarriedMessage
-from chat.transfer.values import UnreadableError, count, exact, mapping, moment, name, number, sequence
+from chat.transfer.values import UnreadableError, count, exact, mapping, moment, name, number, sequence, word
 
 _ENDED = {Status.COMPLETED, Status.INCOMPLETE, Status.CANCELLED, Status.FAILED}
 _COST = Decimal("0.000001")
@@ -43,9 +43,10 @@ def read(data: dict[str, Any]) -> Reading:
     )
     messages = tuple(_message(node, created) for node in nodes)
     leaf = name(data.get("leaf"))
+    title = exact(data.get("title"), 200)
     conversation = CarriedConversation(
         id=own_id,
-        title=exact(data.get("title"), 200).strip() or title_of(list(messages)),
+        title=title if title.strip() else title_of(list(messages)),
         assistant=exact(data.get("assistant"), 50),
         is_pinned=data.get("pinned") is True,
         is_archived=data.get("archived") is True,
@@ -92,7 +93,7 @@ def _message(node: trees.Node, fallback: datetime) -> CarriedMessage:
 
 
 def _answer(facts: dict[str, Any], notes: list[str]) -> CarriedAnswer:
-    status, finish_reason = facts.get("status", Status.COMPLETED), exact(facts.get("finish_reason"), 20)
+    status, finish_reason = word(facts.get("status", "completed")), exact(facts.get("finish_reason"), 20)
     if status not in _ENDED:
         # Nobody goes on writing it here.
         status, finish_reason = Status.INCOMPLETE, "interrupted"
