@@ -655,10 +655,10 @@ class TestTrees:
             self.node(f"{number}{end}", f"{number}{other}") for number in range(30_000) for end, other in ("ab", "ba")
         ]
         star = [self.node(f"leaf{number}", "hub") for number in range(30_000)]
-        began = time.monotonic()
+        began = time.process_time()
         found, _ = trees.ordered([*star, *pairs, self.node("hub", "hub2"), self.node("hub2", "hub")])
         assert len(found) == 90_002
-        assert time.monotonic() - began < 5
+        assert time.process_time() - began < 5
 
     def test_missing_parents_and_doubles(self):
         found, notes = trees.ordered([self.node("a", "gone"), self.node("a"), self.node("b", "a")])
