@@ -72,9 +72,9 @@ class GenerationQuerySet(QuerySet["Generation"]):
 
 
 class ShareQuerySet(QuerySet["Share"]):
-    def owned_by(self, user: User | Any) -> ShareQuerySet:
-        """Return the links of this user to conversations that are there."""
-        return self.filter(conversation__owner_id=user.pk)
+    def of(self, conversations: QuerySet[Conversation]) -> ShareQuerySet:
+        """Return the links to these conversations."""
+        return self.filter(conversation__in=conversations)
 
     def live(self) -> ShareQuerySet:
         """Return the links that open."""
@@ -82,9 +82,9 @@ class ShareQuerySet(QuerySet["Share"]):
 
 
 class ImportedConversationQuerySet(QuerySet["ImportedConversation"]):
-    def there(self, user: User | Any) -> ImportedConversationQuerySet:
-        """Return what this user imported and still has."""
-        return self.filter(batch__owner_id=user.pk, outcome__in=("imported", "kept"), conversation__owner_id=user.pk)
+    def there(self, conversations: QuerySet[Conversation]) -> ImportedConversationQuerySet:
+        """Return what became one of these conversations."""
+        return self.filter(outcome__in=("imported", "kept"), conversation__in=conversations)
 
     def to_import(self) -> ImportedConversationQuerySet:
         return self.filter(plan__in=("new", "more"), outcome="")

@@ -93,8 +93,11 @@ def open_link(token: str) -> Share | None:
     Raises:
         LinkGoneError: it does not open any more.
     """
-    share = Share.objects.filter(token=token).select_related("conversation").first()
-    if share and not share.is_live:
+    share = Share.objects.filter(token=token).select_related("conversation__owner").first()
+    if share is None:
+        return None
+    own = Conversation.objects.owned_by(share.conversation.owner)
+    if not share.is_live or not own.filter(pk=share.conversation_id).exists():
         raise LinkGoneError
     return share
 

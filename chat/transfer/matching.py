@@ -44,7 +44,8 @@ def matches(owner: User, candidates: Sequence[Candidate]) -> list[Match | None]:
 
 def _imported(owner: User, candidates: Sequence[Candidate]) -> dict[tuple[str, str], uuid.UUID]:
     names = {candidate.carried.id for candidate in candidates}
-    there = ImportedConversation.objects.there(owner).filter(source_id__in=names).order_by("pk")
+    own = Conversation.objects.owned_by(owner)
+    there = ImportedConversation.objects.there(own).filter(source_id__in=names).order_by("pk")
     return {
         (source, name): pk
         for source, name, pk in there.values_list("source", "source_id", "conversation")

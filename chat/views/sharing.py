@@ -82,7 +82,7 @@ def revoke(request: HttpRequest, pk: uuid.UUID, share: int) -> HttpResponse:
 @login_required
 def shared_links(request: HttpRequest) -> HttpResponse:
     """List the links of a person to all conversations."""
-    links = Share.objects.owned_by(user_of(request)).live().select_related("conversation")
+    links = Share.objects.of(Conversation.objects.owned_by(user_of(request))).live().select_related("conversation")
     page = Paginator(links, LINKS).get_page(request.GET.get("page"))
     return render(request, "chat/shared_links.html", {"page": page, "is_sharing": sharing.is_sharing()})
 
@@ -115,7 +115,7 @@ def _shared_context(request: HttpRequest, link: Share) -> dict[str, object]:
 
 
 def _get_link_for_user(request: HttpRequest, pk: uuid.UUID, share: int) -> Share:
-    own = Share.objects.owned_by(user_of(request)).select_related("conversation__owner")
+    own = Share.objects.of(Conversation.objects.owned_by(user_of(request))).select_related("conversation__owner")
     return get_object_or_404(own, conversation=pk, pk=share)
 
 

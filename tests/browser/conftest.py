@@ -62,7 +62,7 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
 
     def complain(message) -> None:
         # A page that is not there and a server that is down are what some tests are about.
-        if message.type == "error" and not re.search(r"net::ERR|status of 40[49]|status of 410|status of 422", message.text):
+        if message.type == "error" and not re.search(r"net::ERR|status of (40[49]|410|422)", message.text):
             complaints.append(message.text)
 
     def open_one(**options) -> Page:

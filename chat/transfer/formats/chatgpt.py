@@ -156,7 +156,7 @@ def _marked(match: re.Match[str]) -> str:
     """Return what a chip says, where that is part of the sentence."""
     kind, _separator, rest = match[1].partition("\ue202")
     value = rest.split("\ue202")[0]
-    said = {"url": lambda: value, "entity": lambda: _entity(value)}.get(kind, str)()
+    said = value if kind == "url" else _entity(value) if kind == "entity" else ""
     return f"{' ' if match[0].startswith(' ') else ''}{said}" if said else ""
 
 
