@@ -22,9 +22,10 @@ from backends import chat_backends
 from chat import history, pages
 from chat.conversations import delete_conversation
 from chat.generation import cancel_generation
-from chat.models import Assistant, Conversation, Feedback, Generation, Reason, User
+from chat.models import Assistant, Conversation, Feedback, Generation, Reason, Share, User
 from chat.parameters import PARAMETERS
 from chat.runner import runner
+from chat.sharing import revoke
 
 admin.site.site_header = admin.site.site_title = "chatsite"
 admin.site.index_title = _("Administration")
@@ -42,7 +43,7 @@ class WithAnswersAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         names, counts, missing, protected = super().get_deleted_objects(objs, request)
-        going = {str(Generation._meta.verbose_name), str(Feedback._meta.verbose_name)}
+        going = {str(model._meta.verbose_name) for model in (Generation, Feedback, Share)}
         return names, counts, missing - going, protected
 
 
@@ -183,7 +184,16 @@ class GenerationAdmin(ReadOnlyAdmin):
         "queued_at",
     ]
     list_select_related = ["message__conversation__owner"]
-    list_filter = ["status", "finish_reason", "error_code", "backend", "assistant", "is_copy", "queued_at"]
+    list_filter = [
+        "status",
+        "finish_reason",
+        "error_code",
+        "backend",
+        "assistant",
+        "is_copy",
+        "is_imported",
+        "queued_at",
+    ]
     search_fields = ["message__conversation__title", "message__conversation__owner__username", "model", "worker"]
     exclude = ["message"]
     readonly_fields = ["conversation", "owner", "state", "first_delta_ms", "duration"]
@@ -265,3 +275,38 @@ class FeedbackAdmin(ReadOnlyAdmin):
         conversation = feedback.message.conversation
         url = reverse("admin:chat_conversation_change", args=[conversation.pk])
         return format_html('<a href="{}">{}</a>', url, conversation.title)
+
+
+@admin.register(Share)
+class ShareAdmin(ReadOnlyAdmin):
+    """Who shares, since when and until when; neither a text nor an address by which one could read it."""
+
+    list_display = ["number", "owner", "created_at", "snapshot_at", "expires_at", "revoked_at"]
+    list_select_related = ["conversation__owner"]
+    list_filter = ["created_at", "expires_at", "revoked_at"]
+    search_fields = ["conversation__owner__username", "conversation__owner__email"]
+    fields = ["number", "owner", "created_at", "snapshot_at", "expires_at", "revoked_at"]
+    readonly_fields = ["number", "owner"]
+    actions = ["revoke_selected"]
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """A link is revoked; that it was there is told to whoever opens it."""
+        return False
+
+    @admin.display(description=_("link"), ordering="pk")
+    def number(self, share: Share) -> str:
+        return str(share)
+
+    @admin.display(description=_("person"), ordering="conversation__owner__username")
+    def owner(self, share: Share) -> str:
+        return str(share.conversation.owner)
+
+    @admin.action(description=_("Revoke the selected links"), permissions=["revoke"])
+    def revoke_selected(self, request: HttpRequest, queryset: QuerySet[Share]) -> None:
+        """End the selected links, and delete what they showed."""
+        revoked = sum(revoke(share) for share in queryset)
+        text = ngettext("%d link was revoked.", "%d links were revoked.", revoked) % revoked
+        self.message_user(request, text, messages.SUCCESS)
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("chat.change_share")

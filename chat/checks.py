@@ -41,6 +41,15 @@ def check_processes(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> l
     return []
 
 
+@register("chat")
+def check_sharing(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Find a wish for shared links that we do not know; nobody may open one then."""
+    if settings.CHAT_SHARING in {"public", "signed-in", "off"}:
+        return []
+    hint = "Write public, signed-in or off. Until then no shared link opens."
+    return [Error(f"CHAT_SHARING is {settings.CHAT_SHARING!r}, which means nothing.", hint=hint, id="chat.E002")]
+
+
 def _is_redis_url(url: str) -> bool:
     try:
         parts = urlsplit(url)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import unicodedata
 import uuid
+from datetime import timedelta
 from typing import Any
 
 from django import forms
 from django.conf import settings
 from django.contrib.auth.forms import BaseUserCreationForm
+from django.core.files.uploadedfile import UploadedFile
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
@@ -164,6 +166,42 @@ class TitleForm(forms.ModelForm):  # type: ignore[type-arg]  # subscripts exist 
 
     def clean_title(self) -> str:
         return storable(unicodedata.normalize("NFC", self.cleaned_data["title"]))
+
+
+class ShareForm(forms.Form):
+    """How long a shared link lasts."""
+
+    lasts = forms.TypedChoiceField(
+        label=_("The link opens"),
+        choices=[
+            ("", _("until you revoke it")),
+            ("1", _("for 1 day")),
+            ("7", _("for 7 days")),
+            ("30", _("for 30 days")),
+        ],
+        coerce=lambda days: timedelta(days=int(days)),
+        empty_value=None,
+        required=False,
+    )
+
+
+class UploadForm(forms.Form):
+    """A file with conversations."""
+
+    file = forms.FileField(
+        label=_("File"),
+        widget=forms.FileInput(attrs={"accept": ".json,.zip,application/json,application/zip"}),
+        error_messages={"required": _("Choose a file first."), "empty": _("The file is empty.")},
+    )
+
+    def clean_file(self) -> UploadedFile[bytes]:
+        file: UploadedFile[bytes] = self.cleaned_data["file"]
+        if (file.size or 0) > settings.CHAT_IMPORT_MAX_MB * 1_000_000:
+            raise forms.ValidationError(
+                _("The file has %(size)s MB; %(limit)s MB are the most that an import may have."),
+                params={"size": f"{(file.size or 0) / 1_000_000:,.0f}", "limit": f"{settings.CHAT_IMPORT_MAX_MB:,}"},
+            )
+        return file
 
 
 class OwnerForm(BaseUserCreationForm):  # type: ignore[type-arg]

@@ -166,8 +166,8 @@ def continue_generation(message: Message) -> Generation:
 def is_continuable(message: Message) -> bool:
     """Tell whether the message is an answer that was cut in its middle."""
     generation: Generation | None = getattr(message, "generation", None)
-    if generation is None or not message.content:
-        return False
+    if generation is None or not message.content or generation.is_imported:
+        return False  # what wrote an imported answer is not here to go on
     cut = generation.status == Status.INCOMPLETE and generation.finish_reason != "content_filter"
     return cut or generation.status in {Status.CANCELLED, Status.FAILED}
 

@@ -173,13 +173,3 @@ def _heading(age: timedelta) -> Promise:
     if age.days < 30:
         return _("Previous 30 days")
     return _("Older")
-
-
-def as_markdown(conversation: Conversation, messages: list[Message]) -> str:
-    """Return a branch as one Markdown document that ends in a newline."""
-    parts = [f"# {conversation.title}"]
-    for message in messages:
-        generation: Generation | None = getattr(message, "generation", None)
-        author = generation.assistant_name if generation else str(Role(message.role).label).capitalize()
-        parts.append(f"## {author}, {message.created_at:%Y-%m-%d %H:%M} UTC\n\n{message.content}".rstrip())
-    return "\n\n".join(parts) + "\n"

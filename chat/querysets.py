@@ -7,9 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from django.db.models import Case, Count, F, Q, QuerySet, When, Window
 from django.db.models.functions import RowNumber
+from django.utils import timezone
 
 if TYPE_CHECKING:
-    from chat.models import Assistant, Conversation, Generation, Message, User  # noqa: F401 - named in strings
+    from chat.models import (  # noqa: F401 - named in strings
+        Assistant,
+        Conversation,
+        Generation,
+        ImportedConversation,
+        Message,
+        Share,
+        User,
+    )
 
 
 class AssistantQuerySet(QuerySet["Assistant"]):
@@ -40,6 +49,10 @@ class GenerationQuerySet(QuerySet["Generation"]):
     def unfinished(self) -> GenerationQuerySet:
         return self.filter(status__in=("queued", "in_progress"))
 
+    def written_here(self) -> GenerationQuerySet:
+        """Return what this site wrote: the answers whose tokens and costs count."""
+        return self.filter(is_imported=False)
+
     def in_turn(self) -> GenerationQuerySet:
         """Return the queued answers in the order in which they are to be taken.
 
@@ -56,3 +69,25 @@ class GenerationQuerySet(QuerySet["Generation"]):
     def run_by(self, worker: str) -> GenerationQuerySet:
         """Return what the process of this name is writing."""
         return self.running().filter(worker=worker)
+
+
+class ShareQuerySet(QuerySet["Share"]):
+    def of(self, conversations: QuerySet[Conversation]) -> ShareQuerySet:
+        """Return the links to these conversations."""
+        return self.filter(conversation__in=conversations)
+
+    def live(self) -> ShareQuerySet:
+        """Return the links that open."""
+        return self.filter(Q(expires_at=None) | Q(expires_at__gt=timezone.now()), revoked_at=None)
+
+
+class ImportedConversationQuerySet(QuerySet["ImportedConversation"]):
+    def there(self, conversations: QuerySet[Conversation]) -> ImportedConversationQuerySet:
+        """Return what became one of these conversations."""
+        return self.filter(outcome__in=("imported", "kept"), conversation__in=conversations)
+
+    def to_import(self) -> ImportedConversationQuerySet:
+        return self.filter(plan__in=("new", "more"), outcome="")
+
+    def to_undo(self) -> ImportedConversationQuerySet:
+        return self.filter(outcome="imported")

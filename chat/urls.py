@@ -15,7 +15,9 @@ from chat.views import (
     messages,
     page,
     search,
+    sharing,
     streams,
+    transfer,
 )
 
 app_name = "chat"
@@ -32,7 +34,10 @@ urlpatterns = [
     path("c/<uuid:pk>/events/", streams.conversation_events, name="events"),
     path("c/<uuid:pk>/rename/", conversations.rename, name="rename"),
     path("c/<uuid:pk>/delete/", conversations.delete, name="delete"),
-    path("c/<uuid:pk>/export/", conversations.export, name="export"),
+    path("c/<uuid:pk>/export/", transfer.export, name="export"),
+    path("c/<uuid:pk>/share/", sharing.share, name="share"),
+    path("c/<uuid:pk>/share/<int:share>/renew/", sharing.renew, name="share_renew"),
+    path("c/<uuid:pk>/share/<int:share>/revoke/", sharing.revoke, name="share_revoke"),
     path("c/<uuid:pk>/messages/", page.messages, name="messages"),
     path("c/<uuid:pk>/messages/<int:message>/", page.turn, name="turn"),
     path("c/<uuid:pk>/messages/<int:message>/edit/", answers.edit, name="edit"),
@@ -44,4 +49,13 @@ urlpatterns = [
     path("c/<uuid:pk>/messages/<int:message>/delete/", messages.delete, name="delete_message"),
     path("c/<uuid:pk>/messages/<int:message>/details/", messages.details, name="details"),
     path("c/<uuid:pk>/messages/<int:message>/feedback/", feedback.feedback, name="feedback"),
+    path("s/<str:token>/", sharing.shared, name="shared"),
+    path("shared/", sharing.shared_links, name="shared_links"),
+    path("data/", transfer.data, name="data"),
+    path("data/export/", transfer.export_all, name="export_all"),
+    path("data/import/", transfer.upload, name="upload"),
+    path("data/import/<int:batch>/", transfer.import_report, name="import"),
+    path("data/import/<int:batch>/run/", transfer.import_run, name="import_run"),
+    path("data/import/<int:batch>/undo/", transfer.import_undo, name="import_undo"),
+    path("data/import/<int:batch>/discard/", transfer.import_discard, name="import_discard"),
 ]

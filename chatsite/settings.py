@@ -98,6 +98,7 @@ TEMPLATES: list[dict[str, Any]] = [
                 "django.contrib.messages.context_processors.messages",
                 "csp.context_processors.nonce",
                 "chat.context_processors.theme",
+                "chat.context_processors.sharing",
             ],
         },
     },
@@ -315,6 +316,10 @@ CHAT_MAX_UNFINISHED: int = env.int("CHAT_MAX_UNFINISHED", 2_000)
 """Answers of all people together that wait or are being written at once; one more is refused."""
 CHAT_SHUTDOWN_GRACE: float = env.float("CHAT_SHUTDOWN_GRACE", 5.0)
 """Seconds that running answers are given to end when the process is asked to stop."""
+CHAT_SHARING: str = env.str("CHAT_SHARING", "public")
+"""Who may open a shared link: anybody (``public``), who has an account here (``signed-in``), nobody (``off``)."""
+CHAT_IMPORT_MAX_MB: int = env.int("CHAT_IMPORT_MAX_MB", 200)
+"""Megabytes that an upload for an import may have, and what is packed in it."""
 
 REDIS_URL: str = env.str("REDIS_URL", "")
 """Where the processes of a site tell each other what the pages are to hear; one process alone needs none."""

@@ -5,6 +5,8 @@ from chat.models.conversations import Conversation, Message, Role
 from chat.models.feedback import REASONS, Feedback, Rating, Reason
 from chat.models.generations import DraftPiece, Generation, Status
 from chat.models.people import User
+from chat.models.sharing import Share, SharedMessage
+from chat.models.transfers import ImportBatch, ImportedConversation
 
 __all__ = [
     "REASONS",
@@ -13,10 +15,14 @@ __all__ = [
     "DraftPiece",
     "Feedback",
     "Generation",
+    "ImportBatch",
+    "ImportedConversation",
     "Message",
     "Rating",
     "Reason",
     "Role",
+    "Share",
+    "SharedMessage",
     "Status",
     "User",
 ]

@@ -60,6 +60,8 @@ class Generation(models.Model):
     """1 is next; only while the stage is ``queued``."""
     is_copy = models.BooleanField(_("copy"), default=False, editable=False)
     """Of an answer in another conversation, from which a fork took it: it cost nothing, and is not counted as usage."""
+    is_imported = models.BooleanField(_("imported"), default=False, editable=False)
+    """It came with an import: this site did not write it, and its tokens and cost are nobody's use of this site."""
 
     objects = GenerationQuerySet.as_manager()
 

@@ -53,7 +53,7 @@ EAGER_MODULES = (
 LAZY_MODULES = (
     *("markdown", "grammar", "maths-rules", "items", "half"),  # to write an answer
     *("code", "files", "maths", "diagram"),  # for what is in it
-    *("past", "search"),
+    *("past", "search", "share", "transfer"),
 )
 """Modules that come when there is something for them to do."""
 
@@ -70,16 +70,20 @@ def icon(name: str, css_class: str = "") -> SafeString:
 
 
 @register.simple_tag(takes_context=True)
-def importmap(context: Context) -> SafeString:
+def importmap(context: Context, *preloaded: str) -> SafeString:
     """Print the import map: our modules as ``chat/…`` and the ones from npm, by their hashed URLs.
 
     Modules name each other by these names only, so their files need no rewriting when they are hashed. A package that
-    npm has not brought is left out: the page then shows plain text while an answer is written.
+    npm has not brought is left out: the page then shows plain text while an answer is written. ``preloaded`` are the
+    modules that the page begins with, where it is not the chat.
     """
     imports = {f"chat/{name}": staticfiles_storage.url(f"chat/{name}.js") for name in (*EAGER_MODULES, *LAZY_MODULES)}
     imports |= {name: staticfiles_storage.url(path) for name, path in settings.NPM_MODULES.items() if _is_there(path)}
     imports["chat/diagram.html"] = reverse("chat:diagram")  # no module, but an address that one of them asks for
-    preloads = [format_html('<link rel="modulepreload" href="{}">', imports[f"chat/{name}"]) for name in EAGER_MODULES]
+    preloads = [
+        format_html('<link rel="modulepreload" href="{}">', imports[f"chat/{name}"])
+        for name in preloaded or EAGER_MODULES
+    ]
     nonce = getattr(context.get("request"), "csp_nonce", "")
     text = json.dumps({"imports": imports}).replace("<", "\\u003c")
     element = format_html('<script type="importmap" nonce="{}">{}</script>', nonce, mark_safe(text))  # noqa: S308
@@ -145,6 +149,8 @@ def script_strings() -> SafeString:
         "whole_loaded": _("The whole conversation is here: %(number)s messages."),
         "not_loaded": _("These messages could not be loaded."),
         "try_again": _("Try again"),
+        "close": _("Close"),
+        "reading_file": _("The file is being sent and read. That may take a minute."),
     }
     return json_script(strings, "strings")
 

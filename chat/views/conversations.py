@@ -1,4 +1,4 @@
-"""What is done to a conversation as a whole: renamed, deleted, downloaded."""
+"""What is done to a conversation as a whole: renamed, deleted."""
 
 from __future__ import annotations
 
@@ -8,11 +8,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils.http import content_disposition_header
-from django.utils.text import slugify
-from django.views.decorators.http import require_safe
 
-from chat import history, pages
 from chat.conversations import delete_conversation, rename_conversation
 from chat.forms import TitleForm
 from chat.refusals import ConversationGoneError
@@ -49,15 +45,3 @@ def delete(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     for pk_of_running in delete_conversation(conversation):
         runner.cancel(pk_of_running)
     return JsonResponse({"url": reverse("chat:home")}) if wants_json(request) else redirect("chat:home")
-
-
-@require_safe
-@login_required
-def export(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
-    """Download the shown branch as Markdown."""
-    conversation = get_conversation_for_user(request, pk)
-    whole = history.branch(conversation, conversation.leaf_id, limit=100_000)
-    response = HttpResponse(pages.as_markdown(conversation, whole), content_type="text/markdown; charset=utf-8")
-    name = slugify(conversation.title, allow_unicode=True) or "conversation"
-    response["Content-Disposition"] = content_disposition_header(as_attachment=True, filename=f"{name}.md")
-    return response

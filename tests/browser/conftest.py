@@ -62,7 +62,7 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
 
     def complain(message) -> None:
         # A page that is not there, a refusal and a server that is down are what some tests are about.
-        expected = r"net::ERR|status of (40[349]|422|429|50[03])"
+        expected = r"net::ERR|status of (40[349]|410|422|429|50[03])"
         if message.type == "error" and not re.search(expected, message.text):
             complaints.append(message.text)
 

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
-from chat.models import Conversation
+from chat.models import Conversation, ImportBatch, Share
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("no_runner")]
 
@@ -27,6 +27,18 @@ TABLE = {
     "chat:rename": "owner",
     "chat:delete": "owner",
     "chat:export": "owner",
+    "chat:share": "owner",
+    "chat:share_renew": "owner",
+    "chat:share_revoke": "owner",
+    "chat:shared": "token",
+    "chat:shared_links": "user",
+    "chat:data": "user",
+    "chat:export_all": "user",
+    "chat:upload": "user",
+    "chat:import": "owner",
+    "chat:import_run": "owner",
+    "chat:import_undo": "owner",
+    "chat:import_discard": "owner",
     "chat:messages": "owner",
     "chat:turn": "owner",
     "chat:edit": "owner",
@@ -76,6 +88,8 @@ def path(name: str, conversation: Conversation) -> str:
         # An answer; or the question before it, which alone can be edited.
         "message": conversation.leaf.parent_id if name == "chat:edit" else conversation.leaf_id,
         "token": "forged",
+        "share": _share(conversation) if "share" in name else 0,
+        "batch": ImportBatch.objects.get_or_create(owner=conversation.owner, file_name="f")[0].pk,
         "key": "forged",
         "uidb36": "1",
         "object_id": conversation.leaf_id,
@@ -89,6 +103,10 @@ def path(name: str, conversation: Conversation) -> str:
     for pattern in get_resolver().reverse_dict.getlist(name) or _of_namespace(name):
         return reverse(name, kwargs={word: words[word] for word in pattern[0][0][1]})
     raise AssertionError(name)
+
+
+def _share(conversation: Conversation) -> int:
+    return Share.objects.get_or_create(conversation=conversation, revoked_at=None)[0].pk
 
 
 def _of_namespace(name: str):
@@ -135,7 +153,7 @@ def test_strangers_and_staff_find_nothing(client, request, conversation, name, p
 def test_the_owner_is_served(alice_client, conversation, name):
     url = path(name, conversation)
     assert alice_client.get(url).status_code in {200, 405}
-    if name != "chat:delete":
+    if name not in {"chat:delete", "chat:import_discard"}:
         assert alice_client.post(url).status_code in {200, 204, 302, 405, 409, 422}
 
 

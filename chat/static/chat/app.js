@@ -64,6 +64,14 @@ if (/Mac|iPhone|iPad/.test(navigator.platform)) {
   for (const keys of document.querySelectorAll("[data-search-keys]")) keys.textContent = "⌘ K";
 }
 if (new URLSearchParams(location.search).has("message")) search().then((module) => module.arrive());
+// The dialog of shared links comes when it is wanted; its link leads to the page that does the same.
+document.addEventListener("click", (event) => {
+  const link = event.target instanceof Element ? event.target.closest("a[data-share]") : null;
+  if (!(link instanceof HTMLAnchorElement) || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  link.closest("details")?.removeAttribute("open");
+  import("chat/share").then(({ openShare }) => openShare(link)).catch(() => location.assign(link.href));
+});
 
 // The renderer comes when there is nothing else to do, so that it is there before the first answer.
 const idle = globalThis.requestIdleCallback ?? ((/** @type {() => void} */ run) => setTimeout(run, 1500));
