@@ -15,6 +15,8 @@ from backends import chat_backends
 from backends.checks import check_chat_backends
 from chat.models import Assistant
 
+LEAST_UNDO = 30
+
 register(check_chat_backends, "backends")
 
 
@@ -38,6 +40,31 @@ def check_processes(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> l
             )
         ]
     return []
+
+
+@register("chat")
+def check_organising(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Find titles that nobody would write, and an undo that is over before anybody can use it."""
+    found: list[CheckMessage] = []
+    alias = settings.CHAT_TITLE_BACKEND
+    if alias and alias not in chat_backends:
+        known = ", ".join(chat_backends) or "none"
+        found.append(
+            Error(
+                f"CHAT_TITLE_BACKEND is {alias!r}, unknown to CHAT_BACKENDS.",
+                hint=f"Name one of its aliases ({known}), or leave it empty for the first words.",
+                id="chat.E014",
+            )
+        )
+    if settings.CHAT_UNDO_SECONDS < LEAST_UNDO:
+        found.append(
+            Error(
+                f"CHAT_UNDO_SECONDS is {settings.CHAT_UNDO_SECONDS}.",
+                hint=f"Give people at least {LEAST_UNDO} seconds: there is no question before something is deleted.",
+                id="chat.E015",
+            )
+        )
+    return found
 
 
 def _is_redis_url(url: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from chat import health
-from chat.views import accounts, answers, assistants, conversations, feedback, messages, page, streams
+from chat.views import accounts, answers, assistants, conversations, feedback, messages, organising, page, streams
 
 app_name = "chat"
 
@@ -15,6 +15,11 @@ urlpatterns = [
     path("assistants/health/", assistants.assistants_health, name="assistants_health"),
     path("events/", streams.user_events, name="user_events"),
     path("setup/<str:token>/", accounts.setup, name="setup"),
+    path("conversations/", organising.conversations, name="conversations"),
+    path("conversations/change/", organising.change, name="change"),
+    path("folders/", organising.folders, name="folders"),
+    path("folders/<int:folder>/", organising.folder, name="folder"),
+    path("folders/<int:folder>/delete/", organising.remove_folder, name="folder_delete"),
     path("c/<uuid:pk>/", page.conversation, name="conversation"),
     path("c/<uuid:pk>/events/", streams.conversation_events, name="events"),
     path("c/<uuid:pk>/rename/", conversations.rename, name="rename"),

@@ -295,6 +295,10 @@ CHAT_MAX_UNFINISHED: int = env.int("CHAT_MAX_UNFINISHED", 2_000)
 """Answers of all people together that wait or are being written at once; one more is refused."""
 CHAT_SHUTDOWN_GRACE: float = env.float("CHAT_SHUTDOWN_GRACE", 5.0)
 """Seconds that running answers are given to end when the process is asked to stop."""
+CHAT_UNDO_SECONDS: int = env.int("CHAT_UNDO_SECONDS", 86_400)
+"""Seconds for which a person can restore a conversation that they deleted; then it is purged for good."""
+CHAT_TITLE_BACKEND: str = env.str("CHAT_TITLE_BACKEND", "")
+"""The alias of the backend that names a conversation after its first answer; empty for the first words."""
 
 REDIS_URL: str = env.str("REDIS_URL", "")
 """Where the processes of a site tell each other what the pages are to hear; one process alone needs none."""

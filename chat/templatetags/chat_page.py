@@ -19,8 +19,9 @@ from django.utils.html import format_html, json_script
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
-from chat.models import Generation
+from chat.models import Colour, Generation
 from chat.parameters import PARAMETERS
+from chat.sidebar import in_words
 from chat.wording import COMPOSING, REMEDIES, STAGES, remedy_for
 
 register = template.Library()
@@ -41,13 +42,16 @@ EAGER_MODULES = (
     "panel",
     "parameters",
     "reader",
+    "rows",
     "sidebar",
     "stage",
     "token",
     "turns",
     "waiting",
 )
-"""Modules of ours that every chat page loads; ``markdown`` comes when there is something to write with it."""
+"""Modules of ours that every chat page loads."""
+LAZY_MODULES = ("markdown", "options", "picking", "toast")
+"""Those that come when there is something to do with them."""
 
 HANGUL = re.compile("[\u1100-\u11ff\u3130-\u318f\uac00-\ud7a3]")
 
@@ -68,7 +72,7 @@ def importmap(context: Context) -> SafeString:
     Modules name each other by these names only, so their files need no rewriting when they are hashed. A package that
     npm has not brought is left out: the page then shows plain text while an answer is written.
     """
-    imports = {f"chat/{name}": staticfiles_storage.url(f"chat/{name}.js") for name in (*EAGER_MODULES, "markdown")}
+    imports = {f"chat/{name}": staticfiles_storage.url(f"chat/{name}.js") for name in (*EAGER_MODULES, *LAZY_MODULES)}
     imports |= {name: staticfiles_storage.url(path) for name, path in settings.NPM_MODULES.items() if _is_there(path)}
     preloads = [format_html('<link rel="modulepreload" href="{}">', imports[f"chat/{name}"]) for name in EAGER_MODULES]
     nonce = getattr(context.get("request"), "csp_nonce", "")
@@ -109,9 +113,30 @@ def script_strings() -> SafeString:
         "feedback_sent": _("Thank you. Your feedback is stored."),
         "feedback_taken_back": _("Your feedback was taken back."),
         "message_deleted": _("The message was deleted."),
-        "today": _("Today"),
+        "deleted_one": _("The conversation was deleted."),
+        "deleted_many": _("%(number)s conversations were deleted."),
+        "archived_one": _("The conversation is in the archive."),
+        "archived_many": _("%(number)s conversations are in the archive."),
+        "moved_one": _("The conversation was moved."),
+        "moved_many": _("%(number)s conversations were moved."),
+        "restored": _("Restored."),
+        "undo": _("Undo"),
+        "chosen": _("%(number)s selected"),
+        "unread": _("New answer"),
     }
     return json_script(strings, "strings")
+
+
+@register.simple_tag
+def undo_time() -> str:
+    """Say for how long a deleted conversation can be restored."""
+    return in_words(settings.CHAT_UNDO_SECONDS)
+
+
+@register.simple_tag
+def colours() -> list[tuple[str, str]]:
+    """Return the colours of folders and their names."""
+    return [(colour.value, str(colour.label)) for colour in Colour]
 
 
 @register.filter
