@@ -121,6 +121,8 @@ def script_strings() -> SafeString:
         "moved_many": _("%(number)s conversations were moved."),
         "restored": _("Restored."),
         "undo": _("Undo"),
+        "gone": _("It is gone for good, or somebody was quicker. Reload the page."),
+        "close": _("Close"),
         "chosen": _("%(number)s selected"),
         "unread": _("New answer"),
     }

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
-from chat.models import Conversation
+from chat.models import Conversation, Folder
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("no_runner")]
 
@@ -21,6 +21,11 @@ TABLE = {
     "chat:assistants_health": "user",
     "chat:user_events": "user",
     "chat:setup": "token",
+    "chat:conversations": "user",
+    "chat:change": "user",
+    "chat:folders": "user",
+    "chat:folder": "owner",
+    "chat:folder_delete": "owner",
     "chat:conversation": "owner",
     "chat:events": "owner",
     "chat:rename": "owner",
@@ -74,6 +79,7 @@ def path(name: str, conversation: Conversation) -> str:
         "pk": conversation.pk,
         # An answer; or the question before it, which alone can be edited.
         "message": conversation.leaf.parent_id if name == "chat:edit" else conversation.leaf_id,
+        "folder": Folder.objects.get_or_create(owner=conversation.owner, name="Work")[0].pk,
         "token": "forged",
         "key": "forged",
         "uidb36": "1",
@@ -134,7 +140,7 @@ def test_strangers_and_staff_find_nothing(client, request, conversation, name, p
 def test_the_owner_is_served(alice_client, conversation, name):
     url = path(name, conversation)
     assert alice_client.get(url).status_code in {200, 405}
-    if name != "chat:delete":
+    if name not in {"chat:delete", "chat:folder_delete"}:
         assert alice_client.post(url).status_code in {200, 204, 302, 405, 409, 422}
 
 

@@ -47,6 +47,7 @@ document.addEventListener("keydown", (event) => {
   }
 }, { capture: true });
 
-// The renderer comes when there is nothing else to do, so that it is there before the first answer.
+// The renderer, and the options of conversations, come when there is nothing else to do, so that they are there in time.
 const idle = globalThis.requestIdleCallback ?? ((/** @type {() => void} */ run) => setTimeout(run, 1500));
 idle(() => loadMarkdown());
+idle(() => import("chat/options"));
