@@ -123,7 +123,7 @@ export class Rows {
 
   refresh() {
     clearTimeout(this.refreshing);
-    const url = new URL(this.side.dataset.list ?? "", location.href);
+    const url = new URL(this.side.dataset.listUrl ?? "", location.href);
     if (this.view) url.searchParams.set("view", this.view);
     this.refreshing = setTimeout(() => this.show(url.href), 50);
   }

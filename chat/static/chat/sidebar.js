@@ -47,7 +47,8 @@ export class ChatSidebar extends HTMLElement {
   /** @param {KeyboardEvent} event */
   onKey(event) {
     if (event.isComposing) return;
-    if (event.key === "Escape" && this.isDrawerOpen && !document.querySelector(":popover-open, dialog[open], .pop[open], .chat-picking")) {
+    const isTaken = event.defaultPrevented || document.querySelector(":popover-open, dialog[open]");
+    if (event.key === "Escape" && this.isDrawerOpen && !isTaken) {
       event.preventDefault();
       this.toggleDrawer(false);
     }
