@@ -126,7 +126,7 @@ class Listing:
 def listing(user: User, key: str = "", *, after: str = "", zone: str = "") -> Listing | None:
     """Return a page of what a person listed, by the days of a time zone; None if there is no such view.
 
-    Three queries, however many conversations there are, and each a walk along an index.
+    Two queries, however many conversations there are, and the page is a walk along an index.
     """
     folders = list(Folder.objects.owned_by(user))
     view = view_named(key, folders)
