@@ -199,6 +199,7 @@ def test_rename(list_of):
     page = list_of(2)
     other = another_tab(page)
     choose(page, "Talk 1", "rename")
+    expect(page.locator("#rename-title")).to_be_focused()
     page.keyboard.type("A better <b>title</b>")
     page.keyboard.press("Enter")
     for tab in (page, other):

@@ -208,10 +208,10 @@ export class Rows {
       const at = time(row);
       const isPinned = "pinned" in row.dataset;
       const day = this.days.find(({ key, since }) => (isPinned ? key === "pinned" : key !== "pinned" && since <= at));
-      const others = this.all.filter((other) => "pinned" in other.dataset === isPinned);
-      const next = others.find((other) => time(other) < at);
-      // Where rows are still to come, it may come with them.
-      if (day && (next || !this.link)) this.insert(row, day, next);
+      const next = this.all.find((other) => "pinned" in other.dataset === isPinned && time(other) < at);
+      // Where rows are still to come it may come with them; those that are pinned come before all others.
+      const isHere = next || !this.link || (isPinned && this.all.some((other) => !("pinned" in other.dataset)));
+      if (day && isHere) this.insert(row, day, next);
     }
     if (from && !from.querySelector(".row")) from.remove();
     focused?.focus({ preventScroll: true });
