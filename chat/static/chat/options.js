@@ -25,9 +25,7 @@ export class Options {
     this.rows.list.addEventListener("scroll", () => this.menu.hidePopover(), { passive: true });
     for (const form of document.querySelectorAll("form[data-form]")) {
       form.addEventListener("submit", (event) => this.onDialog(/** @type {SubmitEvent} */ (event)));
-    }
-    for (const dialog of document.querySelectorAll("dialog")) {
-      dialog.addEventListener("close", () => this.opener?.isConnected && this.opener.focus());
+      form.closest("dialog")?.addEventListener("close", () => this.opener?.isConnected && this.opener.focus());
     }
   }
 

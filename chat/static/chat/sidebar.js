@@ -1,6 +1,11 @@
 // <chat-sidebar>: the drawer on phones, the list's view, and what waits until it is wanted: options, selecting, undo.
 import { Rows } from "chat/rows";
 
+/** What is clicked and is ours to do something about. */
+const CONTROLS = [
+  "[data-side]", "[data-more]", "#row-menu [data-do]", ".head [data-do]", "[data-picking] [data-do]", "[data-list]",
+  "[data-folder-dialog]", "[data-pick]", "[data-restore]", "[data-more-rows]", "[data-close]",
+].join();
 const isPhone = matchMedia("(max-width: 800px)");
 
 export class ChatSidebar extends HTMLElement {
@@ -26,8 +31,7 @@ export class ChatSidebar extends HTMLElement {
   /** @param {MouseEvent} event */
   onClick(event) {
     if (!(event.target instanceof Element) || event.ctrlKey || event.metaKey) return;
-    const found = event.target.closest("[data-side], [data-more], [data-do], [data-list], [data-folder-dialog], [data-pick], [data-restore], [data-more-rows], [data-close]");
-    const control = /** @type {HTMLElement | null} */ (found);
+    const control = /** @type {HTMLElement | null} */ (event.target.closest(CONTROLS));
     if (!control) {
       // Outside of the drawer, which has the focus for itself while it is open.
       const isElsewhere = !this.side.contains(event.target) && !event.target.closest("dialog, [popover], .toasts");
