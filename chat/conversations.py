@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef
 
 from chat import events, history
-from chat.models import Conversation, Generation, Message, Status, TitleFrom
+from chat.models import Conversation, Generation, Message, TitleFrom
 from chat.refusals import ConversationBusyError, ConversationGoneError, MessageGoneError
 
 
