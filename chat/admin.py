@@ -20,7 +20,7 @@ from django.utils.translation import ngettext
 
 from backends import chat_backends
 from chat import history, pages
-from chat.conversations import delete_conversation
+from chat.deleting import erase_conversation
 from chat.generation import cancel_generation
 from chat.models import Assistant, Conversation, Feedback, Generation, Reason, Share, User
 from chat.parameters import PARAMETERS
@@ -32,9 +32,9 @@ admin.site.index_title = _("Administration")
 
 
 def _delete(conversations: Iterable[Conversation]) -> None:
-    """Delete them as their owners would: what is being written there stops, and open pages are told."""
+    """Erase them: what is being written there stops, and open pages are told. Nobody can restore them."""
     for conversation in conversations:
-        for answer in delete_conversation(conversation):
+        for answer in erase_conversation(conversation):
             runner.cancel(answer)
 
 
@@ -151,6 +151,10 @@ class ConversationAdmin(WithAnswersAdmin, ReadOnlyAdmin):
     fields = ["title", "owner", "assistant", "created_at", "updated_at", "transcript"]
     readonly_fields = ["transcript"]
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Conversation]:
+        """Leave out what its owner deleted."""
+        return super().get_queryset(request).filter(deleted_at=None)
+
     def delete_model(self, request: HttpRequest, obj: Conversation) -> None:
         _delete([obj])
 
@@ -198,6 +202,10 @@ class GenerationAdmin(ReadOnlyAdmin):
     exclude = ["message"]
     readonly_fields = ["conversation", "owner", "state", "first_delta_ms", "duration"]
     actions = ["cancel_selected"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Generation]:
+        """Leave out the answers in conversations that their owner deleted."""
+        return super().get_queryset(request).filter(message__conversation__deleted_at=None)
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Answers go with their conversation only."""

@@ -16,6 +16,8 @@ from backends.checks import check_chat_backends
 from chat import search
 from chat.models import Assistant
 
+LEAST_UNDO = 30
+
 register(check_chat_backends, "backends")
 
 
@@ -48,6 +50,31 @@ def check_sharing(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
         return []
     hint = "Write public, signed-in or off. Until then no shared link opens."
     return [Error(f"CHAT_SHARING is {settings.CHAT_SHARING!r}, which means nothing.", hint=hint, id="chat.E002")]
+
+
+@register("chat")
+def check_organising(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Find titles that nobody would write, and an undo that is over before anybody can use it."""
+    found: list[CheckMessage] = []
+    alias = settings.CHAT_TITLE_BACKEND
+    if alias and alias not in chat_backends:
+        known = ", ".join(chat_backends) or "none"
+        found.append(
+            Error(
+                f"CHAT_TITLE_BACKEND is {alias!r}, unknown to CHAT_BACKENDS.",
+                hint=f"Name one of its aliases ({known}), or leave it empty for the first words.",
+                id="chat.E014",
+            )
+        )
+    if settings.CHAT_UNDO_SECONDS < LEAST_UNDO:
+        found.append(
+            Error(
+                f"CHAT_UNDO_SECONDS is {settings.CHAT_UNDO_SECONDS}.",
+                hint=f"Give people at least {LEAST_UNDO} seconds: there is no question before something is deleted.",
+                id="chat.E015",
+            )
+        )
+    return found
 
 
 def _is_redis_url(url: str) -> bool:

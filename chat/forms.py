@@ -12,11 +12,13 @@ from django.conf import settings
 from django.contrib.auth.forms import BaseUserCreationForm
 from django.core.files.uploadedfile import UploadedFile
 from django.db.models import QuerySet
+from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
 from chat.feedback import Opinion
 from chat.generation import Question
-from chat.models import REASONS, Assistant, Conversation, Rating, Reason, User
+from chat.models import REASONS, Assistant, Conversation, Folder, Rating, Reason, User
+from chat.organising import MOST_FOLDERS, folder_named
 from chat.parameters import PARAMETERS, Values
 from chat.storable import storable
 
@@ -202,6 +204,105 @@ class UploadForm(forms.Form):
                 params={"size": f"{(file.size or 0) / 1_000_000:,.0f}", "limit": f"{settings.CHAT_IMPORT_MAX_MB:,}"},
             )
         return file
+
+
+class FolderForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A folder's name and colour."""
+
+    class Meta:
+        model = Folder
+        fields = ["name", "colour"]
+        widgets = {"colour": forms.RadioSelect}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["colour"].required = False
+
+    def clean_name(self) -> str:
+        return clean_folder_name(self.cleaned_data["name"])
+
+    def clean_colour(self) -> str:
+        return str(self.cleaned_data["colour"] or self.instance.colour)
+
+    def clean(self) -> dict[str, Any]:
+        owner, name = self.instance.owner, self.cleaned_data.get("name")
+        if Folder.objects.owned_by(owner).filter(name=name).exclude(pk=self.instance.pk).exists():
+            self.add_error("name", _("You have a folder of this name already."))
+        if self.instance.pk is None:
+            check_room_for_folder(owner)
+        return self.cleaned_data
+
+
+def clean_folder_name(name: str) -> str:
+    return storable(unicodedata.normalize("NFC", " ".join(name.split())))
+
+
+def check_room_for_folder(owner: User) -> None:
+    """Refuse one folder more than a person may have.
+
+    Raises:
+        ValidationError: with the reason in words.
+    """
+    if Folder.objects.owned_by(owner).count() >= MOST_FOLDERS:
+        raise forms.ValidationError(
+            _("You have %(limit)s folders; that is the most."), params={"limit": str(MOST_FOLDERS)}
+        )
+
+
+class ChangeForm(forms.Form):
+    """What is to be done to which conversations."""
+
+    ACTIONS = ("pin", "unpin", "archive", "unarchive", "move", "delete", "restore")
+    MOST = 1000
+    """How many conversations one request may change."""
+
+    action = forms.ChoiceField(
+        choices=[(action, action) for action in ACTIONS],
+        error_messages={"required": _("Choose what to do."), "invalid_choice": _("Choose what to do.")},
+    )
+    folder = forms.ModelChoiceField(
+        Folder.objects.none(),
+        required=False,
+        error_messages={"invalid_choice": _("This folder is not there any more. Choose another one.")},
+    )
+    new_folder = forms.CharField(required=False, max_length=50, label=_("New folder"))
+
+    def __init__(self, data: QueryDict, *, owner: User) -> None:
+        self.owner = owner
+        # One button restores one row of a page whose other buttons are for those that are ticked.
+        restored = data.getlist("restore")
+        self._ids = restored or [pk for part in data.getlist("conversation") for pk in part.split(",")]
+        super().__init__({**data.dict(), "action": "restore"} if restored else data)
+        folder = self.fields["folder"]
+        assert isinstance(folder, forms.ModelChoiceField)
+        folder.queryset = Folder.objects.owned_by(owner)
+
+    def clean_new_folder(self) -> str:
+        """Return the name of a folder that there is room for."""
+        name = clean_folder_name(self.cleaned_data["new_folder"])
+        if name and not Folder.objects.owned_by(self.owner).filter(name=name).exists():
+            check_room_for_folder(self.owner)
+        return name
+
+    def clean(self) -> dict[str, Any]:
+        try:
+            chosen = list(dict.fromkeys(uuid.UUID(pk) for pk in self._ids))
+        except ValueError:
+            chosen = []
+        if not chosen:
+            raise forms.ValidationError(_("Choose at least one conversation."))
+        if len(chosen) > self.MOST:
+            raise forms.ValidationError(
+                _("Choose at most %(limit)s conversations at once."), params={"limit": str(self.MOST)}
+            )
+        return {**self.cleaned_data, "conversation": chosen}
+
+    def chosen_folder(self) -> Folder | None:
+        """Return the folder to move to, made if it has a new name; None for out of all. The form is valid."""
+        if name := self.cleaned_data["new_folder"]:
+            return folder_named(self.owner, name)
+        folder: Folder | None = self.cleaned_data["folder"]
+        return folder
 
 
 class OwnerForm(BaseUserCreationForm):  # type: ignore[type-arg]

@@ -19,7 +19,7 @@ from django.utils import timezone
 from backends import Stage
 from chat import events, pieces, search
 from chat.conversations import hold, publish_conversation
-from chat.models import Assistant, Conversation, Generation, Message, Role, Status, User
+from chat.models import Assistant, Conversation, Generation, Message, Role, Status, TitleFrom, User
 from chat.parameters import Values
 from chat.refusals import (
     AssistantGoneError,
@@ -30,8 +30,7 @@ from chat.refusals import (
     SiteBusyError,
     TooManyUnfinishedError,
 )
-
-TITLE_LENGTH = 60
+from chat.titles import first_words
 
 
 class LostGenerationError(Exception):
@@ -62,8 +61,8 @@ def start_conversation(owner: User, question: Question) -> Generation:
 
     def store() -> Generation:
         _check_room(owner.pk)
-        title = _title(question.content)
-        conversation = Conversation.objects.create(owner=owner, title=title, assistant=question.assistant)
+        title = {"title": first_words(question.content), "title_from": TitleFrom.WORDS}
+        conversation = Conversation.objects.create(owner=owner, assistant=question.assistant, **title)
         return _store_question(conversation, None, question)
 
     return _once(owner, question, store)
@@ -278,6 +277,9 @@ def _once(
             return sent
         if isinstance(error, IntegrityError):
             _explain(error, question.assistant)
+            # Sent before, and deleted with its conversation since.
+            if Message.objects.filter(key=question.key, conversation__owner=owner).exists():
+                raise KeyReusedError from error
         raise
 
 
@@ -354,12 +356,3 @@ def _publish_created(conversation: Conversation, answer: Message) -> None:
         }
         events.publish(channel, "message.created", data)
     publish_conversation(conversation)
-
-
-def _title(content: str) -> str:
-    """Return the first words of a message, at most 60 characters."""
-    line = " ".join(content.split())
-    if len(line) <= TITLE_LENGTH:
-        return line
-    shortened = line[:TITLE_LENGTH].rsplit(" ", 1)[0] if " " in line[20:TITLE_LENGTH] else line[: TITLE_LENGTH - 1]
-    return f"{shortened}…"

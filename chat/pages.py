@@ -1,29 +1,23 @@
-"""What the pages show: turns of a conversation, and the list of conversations by day."""
+"""What the pages show of a conversation: its turns."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Exists, OuterRef
-from django.utils import timezone
 from django.utils.formats import number_format
 from django.utils.functional import Promise
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext_lazy as _
 
 from backends import chat_backends
 from chat import history
 from chat.generation import is_continuable
 from chat.markdown import render
-from chat.models import Assistant, Conversation, Feedback, Generation, Message, Role, User
+from chat.models import Assistant, Conversation, Feedback, Generation, Message, Role
 from chat.wording import Notice, notice_for, stage_for
-
-SIDEBAR_CONVERSATIONS = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,28 +142,3 @@ def _parameter_name(name: str) -> str:
 
 def _parameter_value(value: Any) -> str:
     return ", ".join(map(repr, value)) if isinstance(value, list) else str(value)
-
-
-def sidebar(user: User) -> list[tuple[str | Promise, list[Conversation]]]:
-    """Return the newest conversations of a person under headings, pinned ones first; one query."""
-    running = Generation.objects.unfinished().filter(message__conversation=OuterRef("pk"))
-    newest = Conversation.objects.owned_by(user).filter(is_archived=False).annotate(is_running=Exists(running))
-    groups: dict[str | Promise, list[Conversation]] = {}
-    today = timezone.localdate()
-    for conversation in newest.order_by("-is_pinned", "-updated_at")[:SIDEBAR_CONVERSATIONS]:
-        age = today - timezone.localdate(conversation.updated_at)
-        heading = _("Pinned") if conversation.is_pinned else _heading(age)
-        groups.setdefault(heading, []).append(conversation)
-    return list(groups.items())
-
-
-def _heading(age: timedelta) -> Promise:
-    if age.days <= 0:
-        return _("Today")
-    if age.days == 1:
-        return _("Yesterday")
-    if age.days < 7:
-        return _("Previous 7 days")
-    if age.days < 30:
-        return _("Previous 30 days")
-    return _("Older")

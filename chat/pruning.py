@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db import transaction
 
-from chat import events, history
+from chat import events, history, search
 from chat.conversations import lock, publish_conversation
 from chat.models import Conversation, Generation, Message
 from chat.refusals import ConversationBusyError
@@ -36,6 +36,7 @@ def delete_message(message: Message) -> int:
         if leaf in gone:
             Conversation.objects.filter(pk=conversation.pk).update(leaf=_neighbour(message))
         for batch in batches:
+            search.forget_messages(conversation, batch)
             Message.objects.filter(pk__in=batch).delete()
         transaction.on_commit(lambda: _publish_deleted(message))
     return len(gone)

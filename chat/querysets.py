@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from chat.models import (  # noqa: F401 - named in strings
         Assistant,
         Conversation,
+        Folder,
         Generation,
         ImportedConversation,
         Message,
@@ -30,13 +31,26 @@ class AssistantQuerySet(QuerySet["Assistant"]):
 
 class ConversationQuerySet(QuerySet["Conversation"]):
     def owned_by(self, user: User | Any) -> ConversationQuerySet:
-        """Return what belongs to this user, and to nobody else, whatever their rights."""
+        """Return what belongs to this user, and to nobody else, whatever their rights; not what they deleted."""
+        return self.kept().filter(owner_id=user.pk)
+
+    def kept(self) -> ConversationQuerySet:
+        """Return those that are there: what its owner deleted is for nobody, however it is asked for."""
+        return self.filter(deleted_at__isnull=True)
+
+    def deleted_by(self, user: User | Any) -> ConversationQuerySet:
+        """Return what this user deleted and is not purged yet; ``chat.deleting.restorable`` is what can be restored."""
+        return self.filter(owner_id=user.pk, deleted_at__isnull=False)
+
+
+class FolderQuerySet(QuerySet["Folder"]):
+    def owned_by(self, user: User | Any) -> FolderQuerySet:
         return self.filter(owner_id=user.pk)
 
 
 class MessageQuerySet(QuerySet["Message"]):
     def owned_by(self, user: User | Any) -> MessageQuerySet:
-        return self.filter(conversation__owner_id=user.pk)
+        return self.filter(conversation__owner_id=user.pk, conversation__deleted_at__isnull=True)
 
 
 class GenerationQuerySet(QuerySet["Generation"]):

@@ -44,3 +44,7 @@ class TooManyUnfinishedError(RefusedError):
 
 class SiteBusyError(TooManyUnfinishedError):
     """The site has as many unfinished answers as it may have."""
+
+
+class FolderGoneError(RefusedError):
+    """The folder was deleted meanwhile."""

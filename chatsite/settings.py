@@ -320,6 +320,10 @@ CHAT_SHARING: str = env.str("CHAT_SHARING", "public")
 """Who may open a shared link: anybody (``public``), who has an account here (``signed-in``), nobody (``off``)."""
 CHAT_IMPORT_MAX_MB: int = env.int("CHAT_IMPORT_MAX_MB", 200)
 """Megabytes that an upload for an import may have, and what is packed in it."""
+CHAT_UNDO_SECONDS: int = env.int("CHAT_UNDO_SECONDS", 86_400)
+"""Seconds for which a person can restore a conversation that they deleted; then it is purged for good."""
+CHAT_TITLE_BACKEND: str = env.str("CHAT_TITLE_BACKEND", "")
+"""The alias of the backend that names a conversation after its first answer; empty for the first words."""
 
 REDIS_URL: str = env.str("REDIS_URL", "")
 """Where the processes of a site tell each other what the pages are to hear; one process alone needs none."""

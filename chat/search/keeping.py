@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from django.db import transaction
@@ -35,16 +35,29 @@ def replace_title(conversation: Conversation, old: str) -> None:
         add_title(conversation, first)
 
 
+def forget_messages(conversation: Conversation, pks: Collection[int]) -> None:
+    """Take these messages, which are about to be deleted, out of the index.
+
+    The title is kept by the id of the first message: if that goes, by the one that is first then.
+    """
+    rows = conversation.messages.filter(pk__in=pks).exclude(content="").values_list("pk", "content")
+    passages = [Passage(pk, conversation.owner_id, content) for pk, content in rows]
+    first = _first_message(conversation)
+    if first in pks:
+        title = Passage(-first, conversation.owner_id, _title(conversation))
+        passages.append(title)
+        if left := conversation.messages.exclude(pk__in=pks).order_by("pk").values_list("pk", flat=True).first():
+            add_title(conversation, left)
+    _remove_known(passages)
+
+
 def forget_conversation(instance: Conversation, **kwargs: Any) -> None:
     """Take all of a conversation that is about to be deleted out of the index; a receiver of ``pre_delete``."""
     rows = instance.messages.exclude(content="").values_list("pk", "content")
     passages = [Passage(pk, instance.owner_id, content) for pk, content in rows]
     if first := _first_message(instance):
-        title = Conversation.objects.filter(pk=instance.pk).values_list("title", flat=True)
-        passages += [Passage(-first, instance.owner_id, name) for name in title]
-    index = get_index()
-    known = index.known([passage.pk for passage in passages])
-    index.remove([passage for passage in passages if passage.pk in known])
+        passages.append(Passage(-first, instance.owner_id, _title(instance)))
+    _remove_known(passages)
 
 
 class Backlog:
@@ -114,6 +127,17 @@ def _passages(messages: Iterable[Message]) -> Iterator[Passage]:
     for message in messages:
         if message.content and message.role != Role.SYSTEM:
             yield Passage(message.pk, message.conversation.owner_id, message.content)
+
+
+def _remove_known(passages: Sequence[Passage]) -> None:
+    index = get_index()
+    known = index.known([passage.pk for passage in passages])
+    index.remove([passage for passage in passages if passage.pk in known])
+
+
+def _title(conversation: Conversation) -> str:
+    """Return the title as it is stored: what was read with the conversation may be old by now."""
+    return Conversation.objects.filter(pk=conversation.pk).values_list("title", flat=True).first() or ""
 
 
 def _first_message(conversation: Conversation) -> int | None:

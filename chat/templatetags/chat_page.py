@@ -20,8 +20,9 @@ from django.utils.html import format_html, json_script
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
-from chat.models import Generation
+from chat.models import Colour, Generation
 from chat.parameters import PARAMETERS
+from chat.sidebar import in_words
 from chat.wording import COMPOSING, REMEDIES, STAGES, remedy_for
 
 register = template.Library()
@@ -43,6 +44,7 @@ EAGER_MODULES = (
     "panel",
     "parameters",
     "reader",
+    "rows",
     "sidebar",
     "stage",
     "token",
@@ -53,6 +55,7 @@ EAGER_MODULES = (
 LAZY_MODULES = (
     *("markdown", "grammar", "maths-rules", "items", "half"),  # to write an answer
     *("code", "files", "maths", "diagram"),  # for what is in it
+    *("options", "picking", "toast"),  # for the list of conversations
     *("past", "search", "share", "transfer"),
 )
 """Modules that come when there is something for them to do."""
@@ -151,8 +154,31 @@ def script_strings() -> SafeString:
         "try_again": _("Try again"),
         "close": _("Close"),
         "reading_file": _("The file is being sent and read. That may take a minute."),
+        "deleted_one": _("The conversation was deleted."),
+        "deleted_many": _("%(number)s conversations were deleted."),
+        "archived_one": _("The conversation is in the archive."),
+        "archived_many": _("%(number)s conversations are in the archive."),
+        "moved_one": _("The conversation was moved."),
+        "moved_many": _("%(number)s conversations were moved."),
+        "restored": _("Restored."),
+        "undo": _("Undo"),
+        "gone": _("It is gone for good, or somebody was quicker. Reload the page."),
+        "chosen": _("%(number)s selected"),
+        "unread": _("New answer"),
     }
     return json_script(strings, "strings")
+
+
+@register.simple_tag
+def undo_time() -> str:
+    """Say for how long a deleted conversation can be restored."""
+    return in_words(settings.CHAT_UNDO_SECONDS)
+
+
+@register.simple_tag
+def colours() -> list[tuple[str, str]]:
+    """Return the colours of folders and their names."""
+    return [(colour.value, str(colour.label)) for colour in Colour]
 
 
 @register.filter

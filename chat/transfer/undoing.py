@@ -5,8 +5,9 @@ from __future__ import annotations
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from chat import history
-from chat.conversations import delete_conversation, lock
+from chat import history, search
+from chat.conversations import lock
+from chat.deleting import erase_conversation
 from chat.models import Conversation, Generation, ImportBatch, ImportedConversation, Share
 from chat.refusals import ConversationGoneError
 from chat.transfer.importing import for_seconds, hold_imports
@@ -58,7 +59,7 @@ def _undo(item: ImportedConversation, conversation: Conversation) -> str:
         return _remove_messages(item, conversation)
     if kept := _why_kept(item, conversation):
         return kept
-    delete_conversation(conversation)
+    erase_conversation(conversation)
     return ""
 
 
@@ -83,6 +84,7 @@ def _remove_messages(item: ImportedConversation, conversation: Conversation) -> 
     if below.exists() or Generation.objects.unfinished().filter(message__in=added).exists():
         return _("The new messages are kept, as something was written below them since.")
     shown = conversation.leaf_id
+    search.forget_messages(conversation, item.added)
     added.delete()
     if shown in item.added:
         before = conversation.messages.filter(pk=item.leaf_before or 0).first() or conversation.messages.last()

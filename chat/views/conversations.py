@@ -9,17 +9,18 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
-from chat.conversations import delete_conversation, rename_conversation
+from chat.conversations import rename_conversation
 from chat.forms import TitleForm
+from chat.models import Folder
 from chat.refusals import ConversationGoneError
-from chat.runner import runner
-from chat.views.common import get_conversation_for_user, pages_and_forms, wants_json
+from chat.views.common import get_conversation_for_user, pages_and_forms, user_of, wants_json
+from chat.views.organising import delete_and_stop
 
 
 @pages_and_forms
 @login_required
 def rename(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
-    """Give the conversation another title."""
+    """Give the conversation another title; the page has its other options, too."""
     conversation = get_conversation_for_user(request, pk)
     form = TitleForm(request.POST or None, instance=conversation)
     if request.method == "POST" and form.is_valid():
@@ -32,7 +33,8 @@ def rename(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         return redirect(conversation)
     if request.method == "POST" and wants_json(request):
         return JsonResponse({"errors": form.errors}, status=422)
-    return render(request, "chat/rename.html", {"conversation": conversation, "form": form})
+    context = {"conversation": conversation, "form": form, "folders": Folder.objects.owned_by(user_of(request))}
+    return render(request, "chat/rename.html", context)
 
 
 @pages_and_forms
@@ -42,6 +44,7 @@ def delete(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     conversation = get_conversation_for_user(request, pk)
     if request.method != "POST":
         return render(request, "chat/delete.html", {"conversation": conversation})
-    for pk_of_running in delete_conversation(conversation):
-        runner.cancel(pk_of_running)
-    return JsonResponse({"url": reverse("chat:home")}) if wants_json(request) else redirect("chat:home")
+    delete_and_stop(user_of(request), [conversation.pk])
+    if wants_json(request):
+        return JsonResponse({"url": reverse("chat:home")})
+    return redirect(f"{reverse('chat:conversations')}?view=deleted")

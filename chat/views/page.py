@@ -36,6 +36,7 @@ from chat.views.common import (
     with_retry_after,
     words_of,
 )
+from chat.views.organising import shown_listing
 
 WHOLE = 5000
 """Messages at most on the page that shows a whole conversation."""
@@ -184,7 +185,7 @@ def render_page(
     chosen = chosen_assistant(request, assistants, conversation, form)
     context: dict[str, Any] = {
         "conversation": conversation,
-        "sidebar": pages.sidebar(user),
+        "listing": shown_listing(request),
         "assistants": assistants,
         "assistant": chosen,
         "events_url": f"{events_path}?lastEventId={quote(event_id)}",

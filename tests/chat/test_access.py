@@ -9,7 +9,7 @@ from django.conf import settings
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
-from chat.models import Conversation, ImportBatch, Share
+from chat.models import Conversation, Folder, ImportBatch, Share
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("no_runner")]
 
@@ -22,6 +22,11 @@ TABLE = {
     "chat:diagram": "public",
     "chat:user_events": "user",
     "chat:setup": "token",
+    "chat:conversations": "user",
+    "chat:change": "user",
+    "chat:folders": "user",
+    "chat:folder": "owner",
+    "chat:folder_delete": "owner",
     "chat:conversation": "owner",
     "chat:events": "owner",
     "chat:rename": "owner",
@@ -87,6 +92,7 @@ def path(name: str, conversation: Conversation) -> str:
         "pk": conversation.pk,
         # An answer; or the question before it, which alone can be edited.
         "message": conversation.leaf.parent_id if name == "chat:edit" else conversation.leaf_id,
+        "folder": Folder.objects.get_or_create(owner=conversation.owner, name="Work")[0].pk,
         "token": "forged",
         "share": _share(conversation) if "share" in name else 0,
         "batch": ImportBatch.objects.get_or_create(owner=conversation.owner, file_name="f")[0].pk,
@@ -153,7 +159,7 @@ def test_strangers_and_staff_find_nothing(client, request, conversation, name, p
 def test_the_owner_is_served(alice_client, conversation, name):
     url = path(name, conversation)
     assert alice_client.get(url).status_code in {200, 405}
-    if name not in {"chat:delete", "chat:import_discard"}:
+    if name not in {"chat:delete", "chat:folder_delete", "chat:import_discard"}:
         assert alice_client.post(url).status_code in {200, 204, 302, 405, 409, 422}
 
 

@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
 from chat import sharing
-from chat.conversations import delete_conversation, rename_conversation
+from chat.conversations import rename_conversation
+from chat.deleting import erase_conversation
 from chat.generation import Question, is_continuable, start_generation
 from chat.models import Assistant, Conversation, Generation, ImportBatch, Message, Role, Status, User
 from chat.storable import storable
@@ -242,7 +243,7 @@ class TestAgain:
 
     def test_what_was_deleted_is_imported_anew(self, alice):
         bring(alice, [own_conversation()])
-        delete_conversation(Conversation.objects.get())
+        erase_conversation(Conversation.objects.get())
         assert outcomes(bring(alice, [own_conversation()])) == ["imported"]
         assert Conversation.objects.owned_by(alice).count() == 1
 
@@ -448,7 +449,7 @@ class TestUndo:
 
     def test_deleted_ones_are_no_problem(self, alice):
         batch = bring(alice, [own_conversation()])
-        delete_conversation(Conversation.objects.get())
+        erase_conversation(Conversation.objects.get())
         undo(batch)
         assert batch.status == ImportBatch.Status.UNDONE
 

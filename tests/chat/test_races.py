@@ -378,7 +378,7 @@ class TestEnd:
 
 class TestDelete:
     def test_while_answers_are_written(self, tabs, ask, scripted, runner, published):
-        """The backends stop, nothing remains, and the open tabs are told."""
+        """The backends stop, nothing is found, what was written is kept for an undo, and the open tabs are told."""
         conversations = [ask(scripted, "forever").message.conversation for _ in range(6)]
         runner.wake()
         until(lambda: DraftPiece.objects.values("message").distinct().count() == 6)
@@ -387,7 +387,9 @@ class TestDelete:
         until(lambda: ScriptedBackend.open == 0, 3)
         runner.stop()
         assert not DraftPiece.objects.exists()
-        assert not Generation.objects.exists()
+        assert not Conversation.objects.kept().exists()
+        assert set(Generation.objects.values_list("status", flat=True)) == {Status.CANCELLED}
+        assert not Message.objects.filter(content="").exists()
         told = [data["conversation"] for _, event, data in published if event == "conversation.deleted"]
         assert sorted(told) == sorted(str(conversation.pk) for conversation in conversations)
 
@@ -416,8 +418,8 @@ class TestDelete:
             conversation = answered()
             deleted, sent = at_once(partial(tabs[0].delete, conversation), partial(tabs[1].send, conversation))
             assert (deleted.status_code, sent.status_code) in {(200, 201), (200, 404)}
-            assert not Conversation.objects.exists()
-            assert not Generation.objects.exists()
+            assert not Conversation.objects.kept().exists()
+            assert not Generation.objects.unfinished().exists()
 
     def test_sending_to_what_is_gone_keeps_the_text(self, tabs, answered, monkeypatch):
         conversation = answered()
@@ -435,7 +437,7 @@ class TestDelete:
         assert "This conversation was deleted." in page
         assert "My long text" in page
         assert f'action="{reverse("chat:home")}"' in page
-        assert not Message.objects.exists()
+        assert not Message.objects.filter(content="My long text").exists()
 
     def test_twice(self, tabs, answered, published):
         for _ in range(ROUNDS):
@@ -470,8 +472,8 @@ class TestDelete:
         tabs[0].delete(conversation)
         with pytest.raises(ConversationGoneError):
             calls[name]()
-        assert not Conversation.objects.exists()
-        assert not Message.objects.exists()
+        assert not Conversation.objects.kept().exists()
+        assert Message.objects.count() == 2
 
 
 class TestDeletedMessages:

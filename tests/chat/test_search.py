@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from chat import search
 from chat.checks import check_search
-from chat.conversations import delete_conversation, rename_conversation
+from chat.conversations import rename_conversation
+from chat.deleting import delete_conversations, erase_conversation, purge_deleted
 from chat.generation import (
     Question,
     continue_generation,
@@ -29,6 +30,7 @@ from chat.generation import (
     start_generation,
 )
 from chat.models import Conversation, Generation, Message, Role, Status
+from chat.pruning import delete_message
 from chat.search.finding import PAGE, TITLES
 from chat.search.grams import MOST, grams, grams_of_query
 from chat.search.index import get_index
@@ -390,7 +392,7 @@ class TestKeeping:
         conversation = Conversation.objects.get()
         pks = list(conversation.messages.values_list("pk", flat=True))
         assert get_index().known([*pks, -pks[0]]) == {*pks, -pks[0]}
-        delete_conversation(conversation)
+        erase_conversation(conversation)
         assert self.candidates(alice, "santis") == self.candidates(alice, "santis", titles=True) == []
         assert get_index().known([*pks, -pks[0]]) == set()
 
@@ -584,3 +586,37 @@ class TestJump:
         own, strange = write(charlie, "mine"), write(alice, "hers")
         assert self.get(charlie_client, own, strange.messages.get().pk).status_code == 404
         assert self.get(charlie_client, strange, strange.messages.get().pk).status_code == 404
+
+
+class TestForgetting:
+    def known(self, pks):
+        return get_index().known([*pks, *(-pk for pk in pks)])
+
+    def test_a_deleted_message_leaves_no_trace(self, alice):
+        conversation = write(alice, "Where do plums grow?", "On trees.")
+        question, answer = conversation.messages.values_list("pk", flat=True)
+        assert self.known([question, answer]) == {question, answer, -question}
+        delete_message(conversation.messages.get(pk=answer))
+        assert self.known([question, answer]) == {question, -question}
+
+    def test_the_title_is_found_when_the_first_message_is_gone(self, alice):
+        conversation = write(alice, "Where do plums grow?", "On trees.")
+        other = Message.objects.create(conversation=conversation, role=Role.USER, content="Where do figs grow?")
+        first = conversation.messages.order_by("pk").first()
+        delete_message(first)
+        assert self.known([first.pk]) == set()
+        assert titles(alice, "title") == ["A title"]
+        rename_conversation(conversation, "Pomegranate")
+        assert titles(alice, "title") == []
+        assert titles(alice, "pomegranate") == ["Pomegranate"]
+        assert self.known([other.pk]) == {-other.pk}
+
+    def test_a_purged_conversation_leaves_no_trace(self, alice, settings):
+        conversation = write(alice, "Where do plums grow?", "On trees.")
+        pks = list(conversation.messages.values_list("pk", flat=True))
+        delete_conversations(alice, [conversation.pk])
+        assert titles(alice, "title") == found(alice, "plums") == []
+        settings.CHAT_UNDO_SECONDS = -1
+        purge_deleted()
+        assert not Conversation.objects.exists()
+        assert self.known(pks) == set()

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from chat import sharing
-from chat.conversations import delete_conversation
+from chat.deleting import erase_conversation
 from chat.generation import Question, start_generation
 from chat.models import Conversation, Generation, Message, Role, Share, SharedMessage
 from chat.writing import run_generation
@@ -169,7 +169,7 @@ class TestShared:
         assert client.get(link.get_absolute_url()).status_code == 410
 
     def test_deleting_the_conversation_ends_its_links(self, client, answered, link):
-        delete_conversation(answered)
+        erase_conversation(answered)
         assert client.get(link.get_absolute_url()).status_code in {404, 410}
 
     def test_a_guessed_link_is_not_there(self, client, link):

@@ -73,9 +73,10 @@ document.addEventListener("click", (event) => {
   import("chat/share").then(({ openShare }) => openShare(link)).catch(() => location.assign(link.href));
 });
 
-// The renderer comes when there is nothing else to do, so that it is there before the first answer.
+// The renderer, and the options of conversations, come when there is nothing else to do, so that they are there in time.
 const idle = globalThis.requestIdleCallback ?? ((/** @type {() => void} */ run) => setTimeout(run, 1500));
 idle(() => loadMarkdown());
+idle(() => import("chat/options"));
 
 // Most conversations are on the page whole.
 if (document.querySelector("[data-past]") || /^#message-/.test(location.hash)) import("chat/past");

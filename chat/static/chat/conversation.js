@@ -86,6 +86,8 @@ export class ChatLog extends HTMLElement {
     /** @type {Record<string, (data: any) => void>} */
     const handlers = {
       "conversation.updated": (data) => this.dispatch("chat:conversation", data),
+      "conversation.restored": (data) => this.dispatch("chat:conversation", { ...data, restored: true }),
+      "conversation.folders": () => this.dispatch("chat:folders"),
       "conversation.deleted": (data) => this.dispatch("chat:deleted", data),
       "stream-error": (data) => data.condition === "forbidden" && this.askWhoWeAre(),
     };

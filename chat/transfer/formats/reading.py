@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from django.utils.translation import gettext as _
 
-from chat.generation import TITLE_LENGTH
+from chat.titles import first_words
 from chat.transfer import trees
 from chat.transfer.shape import CarriedConversation, CarriedMessage
 from chat.transfer.values import UnreadableError
@@ -72,7 +72,7 @@ def title_of(messages: list[CarriedMessage]) -> str:
     words = " ".join(_MARK.sub(" ", first[:1000]).split())
     if not words:
         return _("Untitled")
-    return words if len(words) <= TITLE_LENGTH else f"{words[: TITLE_LENGTH - 1]}…"
+    return first_words(words)
 
 
 def fenced(code: str, language: str = "") -> str:
