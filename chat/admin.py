@@ -26,7 +26,7 @@ from chat.models import Assistant, Conversation, Feedback, Generation, Reason, U
 from chat.parameters import PARAMETERS
 from chat.runner import runner
 
-admin.site.site_header = admin.site.site_title = "chatsite"
+admin.site.site_header = admin.site.site_title = settings.SITE_NAME
 admin.site.index_title = _("Administration")
 
 

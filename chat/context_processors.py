@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from django.http import HttpRequest
 
+from chat.preferences import Preferences
 
-def theme(request: HttpRequest) -> dict[str, str]:
-    """Return the theme that the person chose on this browser; empty for the one of the system."""
-    chosen = request.COOKIES.get("theme", "")
-    return {"theme": chosen if chosen in {"light", "dark"} else ""}
+
+def preferences(request: HttpRequest) -> dict[str, Preferences]:
+    """Return what the person chose on this browser."""
+    return {"preferences": Preferences.of(request)}

@@ -22,13 +22,26 @@ export function icon(name, css = "") {
   return svg;
 }
 
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let repeating;
+
 /**
  * Say something to a screen reader, once.
  * @param {string} text
  */
 export function announce(text) {
   const line = document.querySelector("[data-status-line]");
-  if (line) line.textContent = text;
+  if (!line) return;
+  clearTimeout(repeating);
+  if (line.textContent !== text) {
+    line.textContent = text;
+    return;
+  }
+  // The same words again are no change, and would not be spoken.
+  line.textContent = "";
+  repeating = setTimeout(() => {
+    line.textContent = text;
+  }, 100);
 }
 
 /** @typedef {{ok: boolean, status: number, data: any, reason: string}} Answer */

@@ -156,7 +156,7 @@ export class ChatSidebar extends HTMLElement {
     /** @type {HTMLElement} */ (row.querySelector("[data-title]")).textContent = title;
     if (running !== undefined) /** @type {HTMLElement} */ (row.querySelector("[data-dot]")).hidden = !running;
     if (conversation !== this.current) return;
-    document.title = `${title} · chatsite`;
+    document.title = `${title} · ${say("site")}`;
     const heading = document.querySelector("h1[data-title]");
     if (heading) heading.textContent = title;
   }
