@@ -12,7 +12,7 @@ import { say } from "chat/page";
  */
 
 const root = document.documentElement;
-const isMac = /Mac|iPhone|iPad/.test(navigator.platform);
+const isMac = /Mac|iPhone|iPad/.test(globalThis.navigator?.platform ?? "");
 /** @param {string} selector @returns {HTMLElement | null} */
 const find = (selector) => document.querySelector(selector);
 
