@@ -182,6 +182,7 @@ class GenerationAdmin(ReadOnlyAdmin):
         "cost",
         "queued_at",
     ]
+    list_display_links = ["queued_at"]  # the first column has a link of its own
     list_select_related = ["message__conversation__owner"]
     list_filter = ["status", "finish_reason", "error_code", "backend", "assistant", "is_copy", "queued_at"]
     search_fields = ["message__conversation__title", "message__conversation__owner__username", "model", "worker"]

@@ -1,4 +1,4 @@
-"""How a person wants the pages: kept in cookies of the browser, so that it works before signing in and needs no table."""
+"""How a person wants the pages: kept in cookies of the browser, so that it works before signing in, too."""
 
 from __future__ import annotations
 

@@ -31,7 +31,9 @@ def main() -> None:
             ("icon-maskable-512.png", 512, full),
         ):
             page = browser.new_page(viewport={"width": size, "height": size})
-            page.set_content(f"<style>body{{margin:0}}svg{{display:block;width:{size}px;height:{size}px}}</style>{drawing}")
+            page.set_content(
+                f"<style>body{{margin:0}}svg{{display:block;width:{size}px;height:{size}px}}</style>{drawing}"
+            )
             page.screenshot(path=FOLDER / name, omit_background=True)
         browser.close()
 
