@@ -48,7 +48,7 @@ def test_a_message_is_answered(page, site):
 
 def test_a_running_answer_is_read_and_cancelled(page, site):
     ask(page, site, "forever")
-    expect(page.locator("main")).to_contain_text("The answer is being written. Reload the page to see more of it.")
+    expect(page.locator("noscript .help")).to_be_visible()
     page.reload()
     expect(page.locator(f"{ANSWER} [data-prose]")).to_contain_text(" 1 ")
     page.get_by_role("button", name="Cancel the answer").click()
