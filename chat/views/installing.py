@@ -24,7 +24,7 @@ LIGHT, DARK = "#f6f7f6", "#111315"
 
 
 @require_safe
-@cache_control(max_age=3600)
+@cache_control(no_cache=True)
 def manifest(request: HttpRequest) -> JsonResponse:
     """Describe the site as an app, in the language of the page."""
     data = {

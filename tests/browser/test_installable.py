@@ -24,10 +24,19 @@ KEPT = """async () => {
 }"""
 
 
+def wait_until(page: Page, promise: str) -> None:
+    """Wait until what a promise brings is true: wait_for_function takes the promise itself for an answer."""
+    for _ in range(300):
+        if page.evaluate(promise):
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError(promise)
+
+
 @pytest.fixture
 def app(site, open_page) -> Page:
     page = sign_in(open_page(service_workers="allow"), site)
-    page.wait_for_function(ACTIVE)
+    wait_until(page, ACTIVE)
     return page
 
 
@@ -94,7 +103,7 @@ def test_a_new_version_leaves_nothing_stale(tmp_path, open_page):
     site.start()
     try:
         page = sign_in(open_page(service_workers="allow"), site)
-        page.wait_for_function(ACTIVE)
+        wait_until(page, ACTIVE)
         page.reload()
         before = page.evaluate("caches.keys()")
         old = next(url for url in page.evaluate(KEPT) if "/chat/chat." in url)
@@ -111,11 +120,10 @@ def test_a_new_version_leaves_nothing_stale(tmp_path, open_page):
         site.start()
         page.goto(site.url)
         expect(page.locator(f"link[href$='{changed}']")).to_have_count(1)
-        replaced = "before => caches.keys().then((now) => now.length === 1 && now[0] !== before)"
-        page.wait_for_function(replaced, arg=before[0])
+        wait_until(page, f"caches.keys().then((now) => now.length === 1 && now[0] !== '{before[0]}')")
         page.reload()
         kept = page.evaluate(KEPT)
-        assert old not in kept, page.evaluate("caches.keys()")
+        assert old not in kept
         assert any(url.endswith(changed) for url in kept)
     finally:
         site.stop()

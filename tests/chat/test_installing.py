@@ -63,7 +63,8 @@ def test_every_icon_of_the_manifest_is_there(client, db):
 
 def test_pages_name_it(client, db):
     page = client.get(reverse("account_login")).content.decode()
-    assert f'<link rel="manifest" href="{reverse("chat:manifest")}">' in page
+    # Without the cookies it would speak the browser's language, and not the person's.
+    assert f'<link rel="manifest" href="{reverse("chat:manifest")}" crossorigin="use-credentials">' in page
     assert 'rel="apple-touch-icon"' in page
     assert page.count('name="theme-color"') == 2
 
