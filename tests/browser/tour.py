@@ -47,6 +47,7 @@ def visit(browser, prepared, contexts, prepared_site) -> Iterator[Callable[..., 
         page = contexts[key].new_page()
         pages.append(page)
         visit = Visit(page=page, site=prepared_site, rendered=rendered, **addresses)
+        page.bring_to_front()  # the others have the focus otherwise
         show(visit)
         return visit
 

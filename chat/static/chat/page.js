@@ -24,6 +24,7 @@ export function icon(name, css = "") {
 
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let repeating;
+let saidAt = -Infinity;
 
 /**
  * Say something to a screen reader, once.
@@ -32,8 +33,12 @@ let repeating;
 export function announce(text) {
   const line = document.querySelector("[data-status-line]");
   if (!line) return;
+  const isRepeated = line.textContent === text;
+  // A turn that comes twice is one piece of news.
+  if (isRepeated && performance.now() - saidAt < 2000) return;
+  saidAt = performance.now();
   clearTimeout(repeating);
-  if (line.textContent !== text) {
+  if (!isRepeated) {
     line.textContent = text;
     return;
   }

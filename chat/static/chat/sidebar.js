@@ -86,6 +86,9 @@ export class ChatSidebar extends HTMLElement {
   toggleDrawer(open) {
     const was = this.isDrawerOpen;
     this.app.classList.toggle("side-open", open);
+    // All else is inert meanwhile, which is what a modal dialog is.
+    this.side.role = open ? "dialog" : null;
+    this.side.ariaModal = open ? "true" : null;
     /** @type {HTMLElement} */ (document.getElementById("main")).inert = open;
     if (open !== was) /** @type {HTMLElement | null} */ (document.querySelector(`[data-side="${open ? "close" : "open"}"]`))?.focus();
   }
