@@ -16,15 +16,17 @@ PHONE = LOOKS["light-phone"]
 DESKTOP = LOOKS["light-desktop"]
 
 SMALL = """() => {
-    const controls = "a[href], button, input:not([type=hidden]), select, textarea, summary, label:has(input)";
+    const controls = "a[href], button, input:not([type=hidden]), select, textarea, summary, label";
     const found = [];
     for (const control of document.querySelectorAll(controls)) {
         const box = control.getBoundingClientRect();
         const style = getComputedStyle(control);
+        if (control.matches("label") && !control.control?.matches("[type=radio], [type=checkbox]")) continue;
         const isShown = control.checkVisibility({ visibilityProperty: true, opacityProperty: true }) && box.width > 1;
         const isCovered = control.closest("[inert], .symbols");
         // A box in a label is as large as the label; a link in a sentence is as high as its line.
-        const isPart = control.matches("input") && control.closest("label");
+        const isLabelled = control.matches("[type=radio], [type=checkbox]") && control.labels?.length;
+        const isPart = isLabelled || (control.matches("input") && control.closest("label"));
         const isInline = control.matches("a") && style.display === "inline";
         const isWholeRow = getComputedStyle(control, "::after").position === "absolute";
         if (!isShown || isCovered || isPart || isInline || isWholeRow || style.pointerEvents === "none") continue;

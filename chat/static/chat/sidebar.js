@@ -87,8 +87,9 @@ export class ChatSidebar extends HTMLElement {
     const was = this.isDrawerOpen;
     this.app.classList.toggle("side-open", open);
     // All else is inert meanwhile, which is what a modal dialog is.
-    this.side.role = open ? "dialog" : null;
-    this.side.ariaModal = open ? "true" : null;
+    this.role = open ? "dialog" : null;
+    this.ariaModal = open ? "true" : null;
+    this.ariaLabel = open ? this.side.ariaLabel : null;
     /** @type {HTMLElement} */ (document.getElementById("main")).inert = open;
     if (open !== was) /** @type {HTMLElement | null} */ (document.querySelector(`[data-side="${open ? "close" : "open"}"]`))?.focus();
   }
