@@ -180,6 +180,12 @@ def shortcuts(visit: Visit) -> None:
     expect(visit.page.locator("#shortcuts")).to_be_visible()
 
 
+def search_dialog(visit: Visit) -> None:
+    visit.go("/")
+    visit.page.keyboard.press("Control+k")
+    expect(visit.page.locator("dialog[open]")).to_be_visible()
+
+
 def refused(visit: Visit) -> None:
     """Asked to answer again while the answer is being written, by a page without scripts."""
     visit.go(visit.running)
@@ -246,7 +252,9 @@ PAGES: dict[str, Callable[[Visit], None]] = {
     "delete dialog": delete_dialog,
     "drawer": drawer,
     "shortcuts": shortcuts,
+    "search dialog": search_dialog,
     # pages of the chat without scripts
+    "search": at("/search/?q=markdown"),
     "rename": lambda visit: visit.go(f"{visit.answered}rename/"),
     "delete": lambda visit: visit.go(f"{visit.answered}delete/"),
     "edit": edit_page,
