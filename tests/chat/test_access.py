@@ -21,6 +21,7 @@ TABLE = {
     "chat:assistants_health": "user",
     "chat:diagram": "public",
     "chat:user_events": "user",
+    "chat:search": "user",
     "chat:preferences": "user",
     "chat:sign_out_elsewhere": "user",
     "chat:manifest": "public",
