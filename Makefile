@@ -10,7 +10,7 @@ MANAGE := $(BIN)/python manage.py
 export WEB_CONCURRENCY := $(WORKERS)
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup test check format guide bench clean
+.PHONY: help run setup test check format messages guide bench clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ check: $(VENV)/.developing  ## Run linters, type checks, import contracts and th
 format: $(VENV)/.developing  ## Put all Python files into shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+messages: $(VENV)/.developing  ## Bring the translations in line with the texts of the site, and say what is missing
+	$(BIN)/python -m chatsite.translations
 
 guide: $(VENV)/.installed  ## Train the built-in guide anew from guide/corpus and print how good it is
 	$(BIN)/python -m guide.train

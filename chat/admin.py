@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django import forms
@@ -27,7 +27,7 @@ from chat.parameters import PARAMETERS
 from chat.runner import runner
 from chat.sharing import revoke
 
-admin.site.site_header = admin.site.site_title = "chatsite"
+admin.site.site_header = admin.site.site_title = settings.SITE_NAME
 admin.site.index_title = _("Administration")
 
 
@@ -49,6 +49,8 @@ class WithAnswersAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 @admin.register(User)
 class PersonAdmin(WithAnswersAdmin, UserAdmin):  # type: ignore[type-arg]
+    readonly_fields = ["last_login", "date_joined"]  # the site writes them
+
     def delete_model(self, request: HttpRequest, obj: User) -> None:
         _delete(obj.conversations.all())
         super().delete_model(request, obj)
@@ -105,6 +107,23 @@ class AssistantForm(forms.ModelForm):  # type: ignore[type-arg]
         field.choices = choices
 
 
+class AssistantRow(forms.ModelForm):  # type: ignore[type-arg]
+    """A row of the list, whose fields say by name what they are and whose."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            field.widget.attrs["aria-label"] = f"{self.instance.name}: {field.label}"
+
+
+class ValuesFilter(admin.AllValuesFieldListFilter):
+    """The values of a column, with a name for the empty one: a link must have one."""
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        for choice in super().choices(changelist):
+            yield choice if str(choice["display"]) else {**choice, "display": _("None")}
+
+
 @admin.register(Assistant)
 class AssistantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     form = AssistantForm
@@ -127,6 +146,9 @@ class AssistantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         (_("Who may use it"), {"fields": ["groups", ("is_active", "order")]}),
         (_("Price"), {"fields": [("input_price", "output_price")]}),
     ]
+
+    def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> type[forms.ModelForm[Assistant]]:
+        return super().get_changelist_form(request, **{"form": AssistantRow, **kwargs})
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
@@ -187,11 +209,12 @@ class GenerationAdmin(ReadOnlyAdmin):
         "cost",
         "queued_at",
     ]
+    list_display_links = ["queued_at"]  # the first column has a link of its own
     list_select_related = ["message__conversation__owner"]
     list_filter = [
         "status",
-        "finish_reason",
-        "error_code",
+        ("finish_reason", ValuesFilter),
+        ("error_code", ValuesFilter),
         "backend",
         "assistant",
         "is_copy",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.http import HttpRequest
 
+from chat.preferences import Preferences
 from chat.sharing import is_sharing
 
 
@@ -12,7 +13,6 @@ def sharing(request: HttpRequest) -> dict[str, bool]:
     return {"sharing": is_sharing()}
 
 
-def theme(request: HttpRequest) -> dict[str, str]:
-    """Return the theme that the person chose on this browser; empty for the one of the system."""
-    chosen = request.COOKIES.get("theme", "")
-    return {"theme": chosen if chosen in {"light", "dark"} else ""}
+def preferences(request: HttpRequest) -> dict[str, Preferences]:
+    """Return what the person chose on this browser."""
+    return {"preferences": Preferences.of(request)}

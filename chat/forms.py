@@ -79,6 +79,7 @@ class QuestionForm(forms.Form):
     key = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
     assistant = forms.ModelChoiceField(
         Assistant.objects.none(),
+        label=_("Assistant"),
         to_field_name="slug",
         empty_label=None,
         error_messages={"invalid_choice": _("This assistant is not there any more. Choose another one.")},

@@ -77,7 +77,7 @@ class Generation(models.Model):
         verbose_name_plural = _("generations")
 
     def __str__(self) -> str:
-        return f"{self.assistant_name} {self.status}"
+        return f"{self.assistant_name} {self.get_status_display()}"
 
     @property
     def is_running(self) -> bool:

@@ -43,7 +43,7 @@ def forget_messages(conversation: Conversation, pks: Collection[int]) -> None:
     rows = conversation.messages.filter(pk__in=pks).exclude(content="").values_list("pk", "content")
     passages = [Passage(pk, conversation.owner_id, content) for pk, content in rows]
     first = _first_message(conversation)
-    if first in pks:
+    if first is not None and first in pks:
         title = Passage(-first, conversation.owner_id, _title(conversation))
         passages.append(title)
         if left := conversation.messages.exclude(pk__in=pks).order_by("pk").values_list("pk", flat=True).first():

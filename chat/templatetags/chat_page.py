@@ -18,6 +18,7 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.html import format_html, json_script
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import get_language_info
 from django.utils.translation import gettext as _
 
 from chat.models import Colour, Generation
@@ -45,8 +46,10 @@ EAGER_MODULES = (
     "parameters",
     "reader",
     "rows",
+    "shortcuts",
     "sidebar",
     "stage",
+    "theme",
     "token",
     "turns",
     "waiting",
@@ -56,7 +59,7 @@ LAZY_MODULES = (
     *("markdown", "grammar", "maths-rules", "items", "half"),  # to write an answer
     *("code", "files", "maths", "diagram"),  # for what is in it
     *("options", "picking", "toast"),  # for the list of conversations
-    *("past", "search", "share", "transfer"),
+    *("past", "search", "share", "speech", "transfer", "worker"),
 )
 """Modules that come when there is something for them to do."""
 
@@ -88,8 +91,7 @@ def importmap(context: Context, *preloaded: str) -> SafeString:
         for name in preloaded or EAGER_MODULES
     ]
     nonce = getattr(context.get("request"), "csp_nonce", "")
-    text = json.dumps({"imports": imports}).replace("<", "\\u003c")
-    element = format_html('<script type="importmap" nonce="{}">{}</script>', nonce, mark_safe(text))  # noqa: S308
+    element = format_html('<script type="importmap" nonce="{}">{}</script>', nonce, as_script({"imports": imports}))
     return mark_safe("\n  ".join([element, *preloads]))  # noqa: S308 - made of escaped parts
 
 
@@ -165,6 +167,19 @@ def script_strings() -> SafeString:
         "gone": _("It is gone for good, or somebody was quicker. Reload the page."),
         "chosen": _("%(number)s selected"),
         "unread": _("New answer"),
+        "site": settings.SITE_NAME,
+        "shortcut_new": _("New chat"),
+        "shortcut_search": _("Search conversations"),
+        "shortcut_sidebar": _("Open or close the sidebar"),
+        "shortcut_theme": _("Switch between light and dark"),
+        "shortcut_sheet": _("Show this list"),
+        "shortcut_previous": _("To the message before"),
+        "shortcut_next": _("To the next message"),
+        "shortcut_copy": _("Copy the last answer"),
+        "shortcut_cancel": _("Cancel the answer"),
+        "shortcut_field": _("To the message field"),
+        "shortcut_send": _("Send the message"),
+        "shortcut_line": _("Begin a new line"),
     }
     return json_script(strings, "strings")
 
@@ -179,6 +194,25 @@ def undo_time() -> str:
 def colours() -> list[tuple[str, str]]:
     """Return the colours of folders and their names."""
     return [(colour.value, str(colour.label)) for colour in Colour]
+
+
+@register.simple_tag
+def site_name() -> str:
+    """Return what the site is called; a tag, because pages about errors have no context."""
+    name: str = settings.SITE_NAME
+    return name
+
+
+@register.simple_tag
+def own_name(code: str) -> str:
+    """Return what a language calls itself, such as "한국어"."""
+    return str(get_language_info(code)["name_local"])
+
+
+@register.filter
+def as_script(value: Any) -> SafeString:
+    """Return a value as JSON that may stand in a script of its own, or in one of a page."""
+    return mark_safe(json.dumps(value).replace("<", "\\u003c"))  # noqa: S308 - JSON without a tag
 
 
 @register.filter

@@ -19,6 +19,11 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+DEFAULTS = {
+    "viewport": {"width": 1280, "height": 800},
+    # Past it, a test could not hold a request back; tests/browser/test_installable.py is about it.
+    "service_workers": "block",
+}
 expect.set_options(timeout=15_000)
 
 
@@ -67,7 +72,7 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
             complaints.append(message.text)
 
     def open_one(**options) -> Page:
-        context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
+        context = browser.new_context(**{**DEFAULTS, **options})
         contexts.append(context)
         page = context.new_page()
         page.on("console", complain)

@@ -1,4 +1,4 @@
-// What the chat page runs: its elements, the theme button, the menus, the short cut.
+// What the chat page runs: its elements, the theme button, the menus, the shortcuts.
 import "chat/conversation";
 import "chat/composer";
 import "chat/edit";
@@ -7,26 +7,11 @@ import "chat/branches";
 import "chat/feedback";
 import "chat/menu";
 import "chat/parameters";
+import "chat/shortcuts";
 import "chat/sidebar";
+import "chat/theme";
 import "chat/waiting";
 import { loadMarkdown } from "chat/answer";
-
-const root = document.documentElement;
-const isDark = matchMedia("(prefers-color-scheme: dark)");
-
-for (const button of document.querySelectorAll("[data-theme-button]")) {
-  /** @type {HTMLElement} */ (button).hidden = false;
-  button.addEventListener("click", () => {
-    const now = root.dataset.theme ?? (isDark.matches ? "dark" : "light");
-    const next = now === "dark" ? "light" : "dark";
-    // The theme of the system is no choice: it stays in step when the system changes.
-    const isSystem = next === (isDark.matches ? "dark" : "light");
-    if (isSystem) delete root.dataset.theme;
-    else root.dataset.theme = next;
-    document.querySelector("meta[name=color-scheme]")?.setAttribute("content", isSystem ? "light dark" : next);
-    document.cookie = `theme=${isSystem ? "" : next}; path=/; max-age=${isSystem ? 0 : 31536000}; samesite=lax`;
-  });
-}
 
 // Menus close when something else is clicked, and by Escape.
 document.addEventListener("click", (event) => {
@@ -40,10 +25,6 @@ document.addEventListener("keydown", (event) => {
     event.preventDefault();
     open.removeAttribute("open");
     /** @type {HTMLElement | null} */ (open.querySelector("summary"))?.focus();
-  }
-  if (event.key.toLowerCase() === "o" && event.shiftKey && (event.ctrlKey || event.metaKey)) {
-    event.preventDefault();
-    /** @type {HTMLElement | null} */ (document.querySelector("a[data-new]"))?.click();
   }
 }, { capture: true });
 
@@ -75,8 +56,12 @@ document.addEventListener("click", (event) => {
 
 // The renderer, and the options of conversations, come when there is nothing else to do, so that they are there in time.
 const idle = globalThis.requestIdleCallback ?? ((/** @type {() => void} */ run) => setTimeout(run, 1500));
-idle(() => loadMarkdown());
-idle(() => import("chat/options"));
+idle(() => {
+  loadMarkdown();
+  import("chat/options");
+  import("chat/worker");
+});
+if ("readsAloud" in document.documentElement.dataset) import("chat/speech");
 
 // Most conversations are on the page whole.
 if (document.querySelector("[data-past]") || /^#message-/.test(location.hash)) import("chat/past");

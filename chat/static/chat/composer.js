@@ -125,7 +125,10 @@ export class ChatComposer extends HTMLElement {
     if (event.isComposing || event.keyCode === 229) return;
     if (event.shiftKey || event.altKey) return;
     if (event.key === "ArrowUp" && !this.field.value && !event.ctrlKey && !event.metaKey) this.editLast(event);
-    if (event.key !== "Enter" || matchMedia("(pointer: coarse)").matches) return;
+    if (event.key !== "Enter") return;
+    // On a phone, and for whom it suits, Enter begins a new line; with Ctrl it always sends.
+    const begins = document.documentElement.dataset.enter === "newline" || matchMedia("(pointer: coarse)").matches;
+    if (begins && !event.ctrlKey && !event.metaKey) return;
     event.preventDefault();
     if (this.log?.running) this.tell("busy", say("busy"), "info");
     else this.send();

@@ -22,13 +22,31 @@ export function icon(name, css = "") {
   return svg;
 }
 
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let repeating;
+let saidAt = -Infinity;
+
 /**
  * Say something to a screen reader, once.
  * @param {string} text
  */
 export function announce(text) {
   const line = document.querySelector("[data-status-line]");
-  if (line) line.textContent = text;
+  if (!line) return;
+  const isRepeated = line.textContent === text;
+  // A turn that comes twice is one piece of news.
+  if (isRepeated && performance.now() - saidAt < 2000) return;
+  saidAt = performance.now();
+  clearTimeout(repeating);
+  if (!isRepeated) {
+    line.textContent = text;
+    return;
+  }
+  // The same words again are no change, and would not be spoken.
+  line.textContent = "";
+  repeating = setTimeout(() => {
+    line.textContent = text;
+  }, 100);
 }
 
 /** @typedef {{ok: boolean, status: number, data: any, reason: string}} Answer */

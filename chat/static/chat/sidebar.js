@@ -102,6 +102,10 @@ export class ChatSidebar extends HTMLElement {
   toggleDrawer(open) {
     const was = this.isDrawerOpen;
     this.app.classList.toggle("side-open", open);
+    // All else is inert meanwhile, which is what a modal dialog is.
+    this.role = open ? "dialog" : null;
+    this.ariaModal = open ? "true" : null;
+    this.ariaLabel = open ? this.side.ariaLabel : null;
     /** @type {HTMLElement} */ (document.getElementById("main")).inert = open;
     if (open !== was) /** @type {HTMLElement | null} */ (document.querySelector(`[data-side="${open ? "close" : "open"}"]`))?.focus();
   }
@@ -119,7 +123,7 @@ export class ChatSidebar extends HTMLElement {
   updated(news) {
     this.rows.update(news);
     if (news.conversation !== this.rows.current || this.rows.gone.has(news.conversation)) return;
-    document.title = `${news.title} · chatsite`;
+    document.title = `${news.title} · ${say("site")}`;
     const heading = document.querySelector("h1[data-title]");
     if (heading) heading.textContent = news.title;
     for (const menu of document.querySelectorAll(`.menu[data-conversation="${CSS.escape(news.conversation)}"]`)) {
