@@ -31,6 +31,7 @@
         secondaryColor: colour("--accent-soft"),
         tertiaryColor: colour("--surface-2"),
         lineColor: colour("--text-2"),
+        edgeLabelBackground: colour("--code-bg"),
         textColor: colour("--text"),
         titleColor: colour("--text"),
         noteBkgColor: colour("--warn-soft"),
