@@ -197,6 +197,8 @@ def test_the_newest_are_one_click_away(page, site, long_path):
     wanted = ids(page)[0] - 60
     page.goto(f"{site.url}{long_path}?message={wanted}")
     expect(page.locator(f"#message-{wanted}")).to_be_in_viewport()
+    page.wait_for_timeout(500)
+    expect(page.locator(f"#message-{wanted}")).to_be_in_viewport()
     page.locator("[data-jump]").click()
     page.wait_for_url(site.url + long_path)
 

@@ -244,7 +244,13 @@ async function goToMessage() {
   const article = log.turn(id);
   if (article) {
     log.follows = false;
-    article.scrollIntoView({ block: location.hash ? "start" : "center" });
+    // The browser keeps to it, and marks it, only if the address says so.
+    if (!location.hash) location.replace(`#message-${id}`);
+    // Turns above it get their heights when they come near, frame by frame.
+    for (let count = 0; count < 2 * MEASURED; count += 1) {
+      article.scrollIntoView({ block: "start", behavior: "instant" });
+      await frame();
+    }
     return;
   }
   const url = `${location.pathname}?message=${id}`;
