@@ -76,7 +76,8 @@ def after(conversation: Conversation, message: Message, limit: int) -> Stretch:
 def around(conversation: Conversation, message: Message, limit: int) -> Stretch:
     """Return the message with what was said before and after it, on the branch that ``after`` goes on."""
     following, is_shown = _onwards(conversation, message)
-    newer = following[: limit // 2]
+    # Up to the end where that is near: what is said next can then be heard and answered.
+    newer = following if len(following) < limit else following[: limit // 2]
     earlier = _ids(conversation, message.pk, limit - len(newer))
     has_newer = len(following) > len(newer)
     found = _messages(conversation, [*earlier, *newer])

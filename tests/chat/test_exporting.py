@@ -67,7 +67,7 @@ class TestOne:
         assert "<strong>bold</strong>" in page
         assert "<em>a &quot;cat&quot;</em>" in page
         assert "print(1)" in page
-        assert "$$x^2$$" in page
+        assert '<div class="math display">x^2</div>' in page
         assert "default-src 'none'" in page
         assert "prefers-color-scheme: dark" in page
         assert not re.search(r"<(script|img|link|iframe|object|video|audio|base)\b|\bsrc=|url\(|@import", page)
