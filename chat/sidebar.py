@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
+from django.utils.translation import ngettext, pgettext_lazy
 
 from chat.deleting import restorable
 from chat.models import Conversation, Folder, Generation, User
@@ -68,7 +68,8 @@ class View:
     def title(self) -> str | Promise:
         if self.folder:
             return self.folder.name
-        return {ARCHIVED: _("Archive"), DELETED: _("Recently deleted")}.get(self.kind, _("All conversations"))
+        titles = {ARCHIVED: pgettext_lazy("a place", "Archive"), DELETED: _("Recently deleted")}
+        return titles.get(self.kind, _("All conversations"))
 
     def url(self, after: Cursor | None = None) -> str:
         """The address of the view, or of the page of it that comes after a row."""

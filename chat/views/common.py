@@ -100,7 +100,8 @@ def words_of(error: RefusedError) -> tuple[int, str]:
         return status, str(reason)
     at = timezone.localtime(error.resets_at)
     form = "TIME_FORMAT" if at.date() == timezone.localdate() else "SHORT_DATETIME_FORMAT"
-    return status, f"{reason} {_('You can go on at %(time)s.') % {'time': date_format(at, form)}}"
+    until = _("You can go on at %(time)s.") % {"time": date_format(at, form)}
+    return status, f"{reason} {until}"
 
 
 def with_retry_after(response: HttpResponse, error: RefusedError | None) -> HttpResponse:

@@ -110,7 +110,7 @@ def test_an_import_is_looked_at_done_and_undone(site, open_page, scripted):
     page = sign_in(open_page(java_script_enabled=scripted), site)
     page.goto(f"{site.url}/data/")
     page.set_input_files("input[type=file]", CHATGPT)
-    page.get_by_role("button", name="Look what is in it").click()
+    page.get_by_role("button", name="Show what is in it").click()
     page.wait_for_url(re.compile(r"/data/import/\d+/"))
     expect(page.locator("main")).to_contain_text("Nothing is imported yet.")
     expect(page.locator("tr", has_text="Only hidden")).to_contain_text("It has no messages.")
