@@ -6,17 +6,20 @@ import json
 import re
 import uuid
 from html.parser import HTMLParser
+from itertools import product
+from pathlib import Path
 
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import Group
+from django.core.files.base import ContentFile
 from django.template.loader import render_to_string
 from django.test import Client
 from django.urls import reverse
 from django.utils import formats, translation
 
 from chat.generation import Question, start_generation
-from chat.models import Generation, Status
+from chat.models import Folder, Generation, ImportBatch, ImportedConversation, Message, Share, Status
 from chatsite import translations
 
 LANGUAGES = [code for code, _ in settings.LANGUAGES if code != "en"]
@@ -58,8 +61,10 @@ def test_placeholders_and_spaces_are_kept(language):
             continue
         sources = [message.id] if isinstance(message.id, str) else list(message.id)
         results = [message.string] if isinstance(message.string, str) else list(message.string)
-        names = {frozenset(re.findall(r"%\(\w+\)[sd]|%[sd%]", text)) for text in (*sources, *results)}
-        assert len(names) == 1, message.id
+        names = [frozenset(re.findall(r"%\(\w+\)[sd]|%[sd%]", text)) for text in (*sources, *results)]
+        # "Its other version stays." may do without the number that the plural has.
+        assert names[0] <= names[len(sources) - 1], message.id
+        assert set(names[len(sources) - 1 :]) == {names[-1]}, message.id
         for text in results:
             assert text == text.strip(), message.id
 
@@ -76,7 +81,7 @@ UNSPOKEN = {"script", "style", "code", "kbd", "template"}
 # Names, signs and what people typed.
 NAMES = re.compile(
     r"chatsite|Echo|Scripted|alice|charlie|staff|example|org|English|Hello there|What is this|Markdown|CHAT_BACKENDS"
-    r"|.*\| Can [a-z ]+|settings|Enter|Ctrl|Esc|Top P|URL|ID|UTC|ms|md5|\w+\*{3,}",
+    r"|.*\| Can [a-z ]+|settings|Enter|Ctrl|Esc|Top P|URL|ID|UTC|ms|md5|JSON|HTML|\w+\*{3,}",
     re.IGNORECASE,
 )
 
@@ -126,9 +131,11 @@ def test_english_is_found():
 
 OWNER_PAGES = [
     "chat:home", "chat:conversation", "chat:rename", "chat:delete", "chat:edit", "chat:preferences",
-    "chat:sign_out_elsewhere", "chat:offline", "account_logout", "account_change_password", "account_email",
-    "account_reauthenticate",
+    "chat:sign_out_elsewhere", "chat:offline", "chat:search", "chat:conversations", "chat:folders", "chat:folder",
+    "chat:folder_delete", "chat:share", "chat:shared_links", "chat:data", "chat:diagram", "account_logout",
+    "account_change_password", "account_email", "account_reauthenticate",
 ]  # fmt: skip
+ANSWER_PAGES = ["chat:turn", "chat:regenerate", "chat:delete_message", "chat:details", "chat:feedback"]
 PUBLIC_PAGES = [
     "account_login", "account_reset_password", "account_reset_password_done", "account_reset_password_from_key_done",
     "account_inactive",
@@ -138,7 +145,8 @@ DJANGO_ONLY_ENGLISH = {"Search", "True", "False", "Toggle all models", "email ad
 ADMIN_PAGES = [
     "index", "chat_assistant_changelist", "chat_assistant_add", "chat_assistant_change", "chat_conversation_changelist",
     "chat_conversation_change", "chat_generation_changelist", "chat_generation_change", "chat_user_changelist",
-    "chat_user_add", "chat_user_change", "auth_group_changelist", "auth_group_add",
+    "chat_user_add", "chat_user_change", "auth_group_changelist", "auth_group_add", "chat_feedback_changelist",
+    "chat_share_changelist",
 ]  # fmt: skip
 
 
@@ -149,9 +157,11 @@ def korean(alice_client: Client) -> Client:
 
 
 def url_of(name: str, conversation) -> str:
-    wants_message, wants_conversation = {"chat:edit"}, {"chat:conversation", "chat:rename", "chat:delete", "chat:edit"}
-    arguments = [conversation.pk] if name in wants_conversation else []
-    return reverse(name, args=[*arguments, *([conversation.leaf.parent_id] if name in wants_message else [])])
+    if name in {"chat:conversation", "chat:rename", "chat:delete", "chat:share"}:
+        return reverse(name, args=[conversation.pk])
+    if name in {"chat:folder", "chat:folder_delete"}:
+        return reverse(name, args=[Folder.objects.create(owner=conversation.owner, name="여행").pk])
+    return reverse(name, args=[conversation.pk, conversation.leaf.parent_id] if name == "chat:edit" else [])
 
 
 @pytest.mark.parametrize("name", OWNER_PAGES)
@@ -161,6 +171,66 @@ def test_pages_speak_korean(korean, conversation, no_runner, name):
     html = response.content.decode()
     assert '<html lang="ko"' in html
     assert english_in(html) == []
+
+
+@pytest.mark.parametrize("name", ANSWER_PAGES)
+def test_pages_about_an_answer_speak_korean(korean, conversation, no_runner, name):
+    Generation.objects.update(status=Status.COMPLETED, output_tokens=3)
+    Message.objects.filter(pk=conversation.leaf_id).update(content="안녕하세요")
+    url = reverse(name, args=[conversation.pk, conversation.leaf_id])
+    for value in ("1", "-1"):
+        korean.post(reverse("chat:feedback", args=[conversation.pk, conversation.leaf_id]), {"value": value})
+        assert english_in(korean.get(url).content.decode()) == []
+
+
+@pytest.mark.parametrize("view", ["archived", "deleted"])
+def test_lists_speak_korean(korean, conversation, no_runner, view):
+    url = f"{reverse('chat:conversations')}?view={view}"
+    assert english_in(korean.get(url).content.decode()) == []
+    Generation.objects.update(status=Status.COMPLETED)
+    action = {"archived": "archive", "deleted": "delete"}[view]
+    korean.post(reverse("chat:change"), {"action": action, "conversation": str(conversation.pk)})
+    page = korean.get(url).content.decode()
+    assert "Hello there" in page
+    assert english_in(page) == []
+
+
+def test_shared_conversations_speak_korean(korean, conversation, no_runner, db):
+    Generation.objects.update(status=Status.COMPLETED)
+    Message.objects.filter(pk=conversation.leaf_id).update(content="안녕하세요")
+    korean.post(reverse("chat:share", args=[conversation.pk]), {"lasts": "7"})
+    share = Share.objects.get()
+    stranger = Client(headers={"accept-language": "ko"})
+    pages = [
+        korean.get(reverse("chat:share", args=[conversation.pk])),
+        korean.get(reverse("chat:shared_links")),
+        stranger.get(share.get_absolute_url()),
+        stranger.get(reverse("chat:shared", args=["x" * 22])),
+    ]
+    korean.post(reverse("chat:share_revoke", args=[conversation.pk, share.pk]))
+    pages.append(stranger.get(share.get_absolute_url()))
+    for page in pages:
+        assert english_in(page.content.decode()) == []
+
+
+@pytest.mark.parametrize("status", ImportBatch.Status)
+def test_imports_speak_korean(korean, alice, status):
+    batch = ImportBatch.objects.create(owner=alice, file_name="대화.json", status=status)
+    plans = ImportedConversation.Plan
+    for position, (plan, outcome) in enumerate(product(plans, ImportedConversation.Outcome)):
+        batch.items.create(position=position, title="여행", plan=plan, outcome=outcome)
+    assert english_in(korean.get(batch.get_absolute_url()).content.decode()) == []
+    assert english_in(korean.get(reverse("chat:data")).content.decode()) == []
+
+
+def test_what_was_mended_in_an_import_is_told_in_korean(korean, alice):
+    exports = Path(__file__).parent / "chat" / "exports"
+    for name in ("chatgpt.json", "openwebui.json"):
+        with (exports / name).open("rb") as file:
+            korean.post(reverse("chat:upload"), {"file": file})
+        notes = [note for item in alice.imports.get().items.all() for note in item.notes]
+        assert notes
+        assert [note for note in notes if not re.search("[가-힣]", note)] == []
 
 
 @pytest.mark.parametrize("status", [status for status in Status if status != Status.QUEUED])
@@ -206,6 +276,14 @@ def test_forms_refuse_in_korean(korean, conversation, echo, no_runner):
         korean.post(reverse("chat:messages", args=[conversation.pk]), {"content": "", "assistant": "gone"}),
         korean.post(reverse("chat:rename", args=[conversation.pk]), {"title": ""}),
         korean.post(reverse("chat:preferences"), {"theme": "light"}),
+        korean.post(reverse("chat:folders"), {"name": ""}),
+        korean.post(reverse("chat:change"), {"action": "archive"}),
+        korean.post(reverse("chat:change"), {"conversation": str(conversation.pk)}),
+        korean.post(reverse("chat:upload"), {}),
+        korean.post(reverse("chat:upload"), {"file": ContentFile(b"{", name="x.json")}),
+        korean.post(reverse("chat:upload"), {"file": ContentFile(b"[{}]", name="x.json")}),
+        korean.get(reverse("chat:search"), {"q": "가" * 300}),
+        korean.get(reverse("chat:search"), {"q": "없는 말"}),
         korean.post(reverse("account_change_password"), {"oldpassword": "x", "password1": "a", "password2": "b"}),
         korean.post(reverse("chat:sign_out_elsewhere"), {"password": "wrong"}),
         Client().post(reverse("account_login"), {"login": "x", "password": "y"}, headers={"accept-language": "ko"}),
