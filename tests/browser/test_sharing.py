@@ -73,7 +73,7 @@ def test_a_link_is_copied_and_expires_as_chosen(answered, site):
     assert answered.evaluate("navigator.clipboard.readText()") == link
     expect(answered.locator(".made")).to_contain_text("until")
     answered.goto(f"{site.url}/shared/")
-    row = answered.locator(".links li", has_text="markdown please").first
+    row = answered.locator(".shares li", has_text="markdown please").first
     row.get_by_role("button", name="Revoke").click()
     assert answered.goto(link).status == 410
 
