@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from csp.constants import NONCE, NONE, SELF
+from django.utils.translation import gettext_lazy as _
 from environs import Env
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -263,7 +264,7 @@ LOGGING = {
 CHAT_BACKENDS: dict[str, dict[str, Any]] = {
     "guide": {
         "BACKEND": "guide.backend.GuideBackend",
-        "LABEL": "Built-in guide",
+        "LABEL": _("Built-in guide"),
         # So small that half precision and a second thread would make it slower.
         "OPTIONS": {
             "model": str(BASE_DIR / "guide" / "model"),
