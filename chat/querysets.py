@@ -9,7 +9,15 @@ from django.db.models import Case, Count, F, Q, QuerySet, When, Window
 from django.db.models.functions import RowNumber
 
 if TYPE_CHECKING:
-    from chat.models import Assistant, Conversation, Generation, Message, User  # noqa: F401 - named in strings
+    from chat.models import (  # noqa: F401 - named in strings
+        Assistant,
+        Conversation,
+        Generation,
+        Message,
+        Quota,
+        UsageRecord,
+        User,
+    )
 
 
 class AssistantQuerySet(QuerySet["Assistant"]):
@@ -56,3 +64,22 @@ class GenerationQuerySet(QuerySet["Generation"]):
     def run_by(self, worker: str) -> GenerationQuerySet:
         """Return what the process of this name is writing."""
         return self.running().filter(worker=worker)
+
+
+class QuotaQuerySet(QuerySet["Quota"]):
+    def for_use(self, user: User, assistant: Assistant | None) -> QuotaQuerySet:
+        """Return the rules that hold when this person asks this assistant; None leaves out those of one assistant."""
+        whom = Q(user=user) | Q(group__in=user.groups.all()) | Q(user=None, group=None)
+        which = Q(assistant=None) | Q(assistant=assistant) if assistant else Q(assistant=None)
+        # A subquery, not a join: somebody in two groups has each rule once.
+        return self.filter(whom, which, is_active=True)
+
+
+class UsageQuerySet(QuerySet["UsageRecord"]):
+    """Records that never change: what would change many at once is refused."""
+
+    def update(self, **kwargs: Any) -> int:
+        raise TypeError("Usage records never change.")
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        raise TypeError("Usage records are not deleted by themselves; manage.py purge forgets old ones.")

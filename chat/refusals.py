@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
+from chat.models import Quota
+
 
 class RefusedError(Exception):
     """What was asked for is not done, and nothing of it is stored."""
@@ -25,6 +29,15 @@ class KeyReusedError(RefusedError):
 
 class NotContinuableError(RefusedError):
     """The answer was not cut, has no text to go on from, or is not the newest of the shown branch."""
+
+
+class QuotaExceededError(RefusedError):
+    """Nothing is left of what this person may use."""
+
+    def __init__(self, quota: Quota, resets_at: datetime) -> None:
+        super().__init__(str(quota))
+        self.quota = quota
+        self.resets_at = resets_at
 
 
 class TooManyUnfinishedError(RefusedError):

@@ -21,7 +21,7 @@ from asgiref.sync import ThreadSensitiveContext, sync_to_async
 from django.conf import settings
 from django.db import Error, close_old_connections, connections
 
-from chat import events, pieces
+from chat import events, pieces, quotas
 from chat.drafts import Drafts
 from chat.generation import end_answers_of_the_deactivated
 from chat.queue import DeathWatch, claim, renew, show_queue
@@ -170,6 +170,8 @@ class Runner:
             self._revoked_at = time.monotonic()
             events.end_revoked_streams()
             events.forget_unwatched()
+            quotas.settle_orphans()
+            quotas.forget_old_counters()
         return ours
 
     async def _drain(self) -> None:

@@ -22,6 +22,7 @@ from chat.refusals import (
     ConversationGoneError,
     KeyReusedError,
     NotContinuableError,
+    QuotaExceededError,
     RefusedError,
     SiteBusyError,
     TooManyUnfinishedError,
@@ -33,6 +34,7 @@ REFUSALS: dict[type[RefusedError], tuple[int, Promise]] = {
     ConversationGoneError: (404, _("This conversation was deleted.")),
     KeyReusedError: (422, _("This text was changed after it had been sent. Send it again to ask anew.")),
     NotContinuableError: (409, _("There is nothing to continue here. Reload the page.")),
+    QuotaExceededError: (429, _("You have used all that you may use for now.")),
     SiteBusyError: (503, _("The site is very busy. Try again in a moment.")),
     TooManyUnfinishedError: (
         429,
