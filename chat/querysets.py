@@ -15,7 +15,6 @@ if TYPE_CHECKING:
         Generation,
         Message,
         Quota,
-        UsageRecord,
         User,
     )
 
@@ -75,11 +74,15 @@ class QuotaQuerySet(QuerySet["Quota"]):
         return self.filter(whom, which, is_active=True)
 
 
-class UsageQuerySet(QuerySet["UsageRecord"]):
-    """Records that never change: what would change many at once is refused."""
+class AppendOnlyError(Exception):
+    """A row that never changes was to be changed or deleted."""
+
+
+class AppendOnlyQuerySet(QuerySet[Any]):
+    """Rows that never change: what would change many at once is refused."""
 
     def update(self, **kwargs: Any) -> int:
-        raise TypeError("Usage records never change.")
+        raise AppendOnlyError("These rows never change.")
 
     def delete(self) -> tuple[int, dict[str, int]]:
-        raise TypeError("Usage records are not deleted by themselves; manage.py purge forgets old ones.")
+        raise AppendOnlyError("These rows are not deleted by themselves.")

@@ -9,11 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from chat.models.generations import Status
-from chat.querysets import UsageQuerySet
-
-
-class AppendOnlyError(Exception):
-    """A record that never changes was to be changed or deleted."""
+from chat.querysets import AppendOnlyError, AppendOnlyQuerySet
 
 
 class UsageRecord(models.Model):
@@ -47,7 +43,7 @@ class UsageRecord(models.Model):
     finish_reason = models.CharField(_("finish reason"), max_length=20, blank=True)
     error_code = models.CharField(_("error code"), max_length=40, blank=True)
 
-    objects = UsageQuerySet.as_manager()
+    objects = AppendOnlyQuerySet.as_manager()
 
     class Meta:
         ordering = ["-at"]

@@ -295,11 +295,14 @@ class TestUsageRecords:
     def test_it_never_changes(self, alice, echo):
         end_generation(begin(alice, echo), Status.COMPLETED)
         record = UsageRecord.objects.get()
-        for change in (record.save, record.delete):
+        changes = [
+            record.save,
+            record.delete,
+            partial(UsageRecord.objects.update, cost=0),
+            UsageRecord.objects.all().delete,
+        ]
+        for change in changes:
             with pytest.raises(AppendOnlyError):
-                change()
-        for change in (partial(UsageRecord.objects.update, cost=0), UsageRecord.objects.all().delete):
-            with pytest.raises(TypeError):
                 change()
 
 
