@@ -20,7 +20,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from backends import Stage, Usage
-from chat import events, pieces, quotas, usage
+from chat import draining, events, pieces, quotas, usage
 from chat.conversations import hold, publish_conversation
 from chat.models import Assistant, Conversation, Generation, Message, Role, Status, User
 from chat.refusals import (
@@ -151,6 +151,7 @@ def continue_generation(message: Message) -> Generation:
         hold(conversation)
         if Generation.objects.filter(pk=message.pk, status=generation.status).update(**fresh) != 1:
             raise ConversationBusyError
+        draining.check_open(generation.backend)
         generation.refresh_from_db()
         if generation.assistant:
             _reserve(generation, conversation.owner, generation.assistant)
@@ -325,6 +326,7 @@ def _store_question(conversation: Conversation, parent: int | None, question: Qu
 
 
 def _queue(answer: Message, assistant: Assistant) -> Generation:
+    draining.check_open(assistant.backend)
     parameters: dict[str, Any] = {"system_prompt": assistant.system_prompt, "stop": assistant.stop}
     for name in ("temperature", "top_p", "max_output_tokens", "seed"):
         parameters[name] = getattr(assistant, name)

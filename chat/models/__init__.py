@@ -6,6 +6,7 @@ from chat.models.conversations import Conversation, Message, Role
 from chat.models.generations import DraftPiece, Generation, Status
 from chat.models.people import User
 from chat.models.quotas import Metric, Period, Quota, QuotaCounter, Reservation
+from chat.models.switches import Drain
 from chat.models.usage import UsageRecord
 from chat.querysets import AppendOnlyError
 
@@ -16,6 +17,7 @@ __all__ = [
     "AuditHead",
     "Conversation",
     "DraftPiece",
+    "Drain",
     "Generation",
     "Message",
     "Metric",

@@ -89,9 +89,9 @@ def test_it_never_changes(entries):
 
 
 def test_what_is_undone_leaves_no_entry(staff):
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
+    with transaction.atomic():
         audit.append("login", staff)
-        raise ZeroDivisionError
+        transaction.set_rollback(True)
     assert not AuditEntry.objects.exists()
     assert places() == []
 
