@@ -10,7 +10,7 @@ MANAGE := $(BIN)/python manage.py
 export WEB_CONCURRENCY := $(WORKERS)
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup test check format guide bench clean
+.PHONY: help run setup test check format messages guide bench clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,7 +29,7 @@ setup: $(VENV)/.installed
 	@$(MANAGE) check --database default --verbosity 0
 
 test: $(VENV)/.developing  ## Set up all that is missing and run the whole test suite (ARGS="-k name" for a part)
-	@$(BIN)/python -m chatsite.npm
+	@$(BIN)/python -m chatsite.npm --dev
 	@command -v chromium google-chrome >/dev/null || $(BIN)/playwright install chromium || true
 	$(BIN)/pytest $(ARGS)
 
@@ -44,11 +44,15 @@ format: $(VENV)/.developing  ## Put all Python files into shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+messages: $(VENV)/.developing  ## Bring the translations in line with the texts of the site, and say what is missing
+	$(BIN)/python -m chatsite.translations
+
 guide: $(VENV)/.installed  ## Train the built-in guide anew from guide/corpus and print how good it is
 	$(BIN)/python -m guide.train
 
-bench: $(VENV)/.developing  ## Measure the first piece of an answer, many streams, the local engine (an hour, quiet)
+bench: $(VENV)/.developing  ## Measure the first piece of an answer, the page, many streams, the local engine (an hour, quiet)
 	$(BIN)/python -m bench.first_token
+	$(BIN)/python -m bench.page
 	$(BIN)/python -m bench.streaming
 	$(BIN)/python -m bench.engine
 

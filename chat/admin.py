@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django import forms
@@ -20,32 +20,37 @@ from django.utils.translation import ngettext
 
 from backends import chat_backends
 from chat import history, pages
-from chat.conversations import delete_conversation
+from chat.deleting import erase_conversation
 from chat.generation import cancel_generation
-from chat.models import Assistant, Conversation, Generation, User
+from chat.models import Assistant, Conversation, Feedback, Generation, Reason, Share, User
+from chat.parameters import PARAMETERS
 from chat.runner import runner
+from chat.sharing import revoke
 
-admin.site.site_header = admin.site.site_title = "chatsite"
+admin.site.site_header = admin.site.site_title = settings.SITE_NAME
 admin.site.index_title = _("Administration")
 
 
 def _delete(conversations: Iterable[Conversation]) -> None:
-    """Delete them as their owners would: what is being written there stops, and open pages are told."""
+    """Erase them: what is being written there stops, and open pages are told. Nobody can restore them."""
     for conversation in conversations:
-        for answer in delete_conversation(conversation):
+        for answer in erase_conversation(conversation):
             runner.cancel(answer)
 
 
 class WithAnswersAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """For rows with which answers go, that nobody may delete by themselves."""
+    """For rows with which answers go, and feedback, that nobody may delete by themselves."""
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         names, counts, missing, protected = super().get_deleted_objects(objs, request)
-        return names, counts, missing - {str(Generation._meta.verbose_name)}, protected
+        going = {str(model._meta.verbose_name) for model in (Generation, Feedback, Share)}
+        return names, counts, missing - going, protected
 
 
 @admin.register(User)
 class PersonAdmin(WithAnswersAdmin, UserAdmin):  # type: ignore[type-arg]
+    readonly_fields = ["last_login", "date_joined"]  # the site writes them
+
     def delete_model(self, request: HttpRequest, obj: User) -> None:
         _delete(obj.conversations.all())
         super().delete_model(request, obj)
@@ -77,9 +82,19 @@ class AssistantForm(forms.ModelForm):  # type: ignore[type-arg]
     starters = LinesField(label=_("Starters"), help_text=_("Questions that an empty page suggests, one a line."))
     stop = LinesField(label=_("Stop"), help_text=_("Texts that end an answer, one a line."))
 
+    adjustable = forms.MultipleChoiceField(
+        label=_("People may change"),
+        choices=[(name, parameter.label) for name, parameter in PARAMETERS.items()],
+        widget=forms.CheckboxSelectMultiple,
+        required=False,
+        help_text=_(
+            "Offered beside the message field. The max output tokens above are then the most that people can choose."
+        ),
+    )
+
     class Meta:
         model = Assistant
-        fields = ["backend", "starters", "stop"]  # the admin adds the others
+        fields = ["backend", "starters", "stop", "adjustable"]  # the admin adds the others
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -90,6 +105,23 @@ class AssistantForm(forms.ModelForm):  # type: ignore[type-arg]
         field = self.fields["backend"]
         assert isinstance(field, forms.ChoiceField)
         field.choices = choices
+
+
+class AssistantRow(forms.ModelForm):  # type: ignore[type-arg]
+    """A row of the list, whose fields say by name what they are and whose."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            field.widget.attrs["aria-label"] = f"{self.instance.name}: {field.label}"
+
+
+class ValuesFilter(admin.AllValuesFieldListFilter):
+    """The values of a column, with a name for the empty one: a link must have one."""
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        for choice in super().choices(changelist):
+            yield choice if str(choice["display"]) else {**choice, "display": _("None")}
 
 
 @admin.register(Assistant)
@@ -107,13 +139,16 @@ class AssistantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         (
             _("Parameters"),
             {
-                "fields": [("temperature", "top_p"), ("max_output_tokens", "seed"), "stop"],
+                "fields": [("temperature", "top_p"), ("max_output_tokens", "seed"), "stop", "adjustable"],
                 "description": _("What is left empty is up to the backend."),
             },
         ),
         (_("Who may use it"), {"fields": ["groups", ("is_active", "order")]}),
         (_("Price"), {"fields": [("input_price", "output_price")]}),
     ]
+
+    def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> type[forms.ModelForm[Assistant]]:
+        return super().get_changelist_form(request, **{"form": AssistantRow, **kwargs})
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
@@ -137,6 +172,10 @@ class ConversationAdmin(WithAnswersAdmin, ReadOnlyAdmin):
     date_hierarchy = "created_at"
     fields = ["title", "owner", "assistant", "created_at", "updated_at", "transcript"]
     readonly_fields = ["transcript"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Conversation]:
+        """Leave out what its owner deleted."""
+        return super().get_queryset(request).filter(deleted_at=None)
 
     def delete_model(self, request: HttpRequest, obj: Conversation) -> None:
         _delete([obj])
@@ -170,12 +209,26 @@ class GenerationAdmin(ReadOnlyAdmin):
         "cost",
         "queued_at",
     ]
+    list_display_links = ["queued_at"]  # the first column has a link of its own
     list_select_related = ["message__conversation__owner"]
-    list_filter = ["status", "finish_reason", "error_code", "backend", "assistant", "queued_at"]
+    list_filter = [
+        "status",
+        ("finish_reason", ValuesFilter),
+        ("error_code", ValuesFilter),
+        "backend",
+        "assistant",
+        "is_copy",
+        "is_imported",
+        "queued_at",
+    ]
     search_fields = ["message__conversation__title", "message__conversation__owner__username", "model", "worker"]
     exclude = ["message"]
     readonly_fields = ["conversation", "owner", "state", "first_delta_ms", "duration"]
     actions = ["cancel_selected"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Generation]:
+        """Leave out the answers in conversations that their owner deleted."""
+        return super().get_queryset(request).filter(message__conversation__deleted_at=None)
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Answers go with their conversation only."""
@@ -220,3 +273,71 @@ class GenerationAdmin(ReadOnlyAdmin):
 
     def has_cancel_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("chat.change_generation")
+
+
+@admin.register(Feedback)
+class FeedbackAdmin(ReadOnlyAdmin):
+    list_display = ["rating", "comment", "reason_names", "assistant", "person", "conversation", "updated_at"]
+    list_select_related = ["person", "message__conversation", "message__generation"]
+    list_filter = ["value", "message__generation__assistant", "updated_at"]
+    search_fields = ["comment", "person__username", "message__conversation__title"]
+    date_hierarchy = "updated_at"
+    exclude = ["message", "value", "reasons"]
+    readonly_fields = ["rating", "reason_names", "assistant", "conversation"]
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Feedback goes with its answer, and is taken back by who gave it."""
+        return False
+
+    @admin.display(description=_("rating"), ordering="value")
+    def rating(self, feedback: Feedback) -> str:
+        return feedback.get_value_display()
+
+    @admin.display(description=_("reasons"))
+    def reason_names(self, feedback: Feedback) -> str:
+        return ", ".join(str(Reason(reason).label) for reason in feedback.reasons if reason in Reason.values) or "–"
+
+    @admin.display(description=_("assistant"), ordering="message__generation__assistant_name")
+    def assistant(self, feedback: Feedback) -> str:
+        return feedback.message.generation.assistant_name
+
+    @admin.display(description=_("conversation"), ordering="message__conversation__title")
+    def conversation(self, feedback: Feedback) -> SafeString:
+        conversation = feedback.message.conversation
+        url = reverse("admin:chat_conversation_change", args=[conversation.pk])
+        return format_html('<a href="{}">{}</a>', url, conversation.title)
+
+
+@admin.register(Share)
+class ShareAdmin(ReadOnlyAdmin):
+    """Who shares, since when and until when; neither a text nor an address by which one could read it."""
+
+    list_display = ["number", "owner", "created_at", "snapshot_at", "expires_at", "revoked_at"]
+    list_select_related = ["conversation__owner"]
+    list_filter = ["created_at", "expires_at", "revoked_at"]
+    search_fields = ["conversation__owner__username", "conversation__owner__email"]
+    fields = ["number", "owner", "created_at", "snapshot_at", "expires_at", "revoked_at"]
+    readonly_fields = ["number", "owner"]
+    actions = ["revoke_selected"]
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """A link is revoked; that it was there is told to whoever opens it."""
+        return False
+
+    @admin.display(description=_("link"), ordering="pk")
+    def number(self, share: Share) -> str:
+        return str(share)
+
+    @admin.display(description=_("person"), ordering="conversation__owner__username")
+    def owner(self, share: Share) -> str:
+        return str(share.conversation.owner)
+
+    @admin.action(description=_("Revoke the selected links"), permissions=["revoke"])
+    def revoke_selected(self, request: HttpRequest, queryset: QuerySet[Share]) -> None:
+        """End the selected links, and delete what they showed."""
+        revoked = sum(revoke(share) for share in queryset)
+        text = ngettext("%d link was revoked.", "%d links were revoked.", revoked) % revoked
+        self.message_user(request, text, messages.SUCCESS)
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("chat.change_share")

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.db.models.signals import pre_delete
+from django.utils.translation import gettext_lazy as _
 
 
 class ChatConfig(AppConfig):
     name = "chat"
-    verbose_name = "Chat"
+    verbose_name = _("Chat")
 
     def ready(self) -> None:
-        from chat import checks  # noqa: F401 - registers the checks
+        from chat import checks, search  # noqa: F401 - registers the checks
+        from chat.models import Conversation
+
+        pre_delete.connect(search.forget_conversation, sender=Conversation)

@@ -13,7 +13,10 @@ from django.db import connection
 
 from backends import chat_backends
 from backends.checks import check_chat_backends
+from chat import search
 from chat.models import Assistant
+
+LEAST_UNDO = 30
 
 register(check_chat_backends, "backends")
 
@@ -38,6 +41,40 @@ def check_processes(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> l
             )
         ]
     return []
+
+
+@register("chat")
+def check_sharing(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Find a wish for shared links that we do not know; nobody may open one then."""
+    if settings.CHAT_SHARING in {"public", "signed-in", "off"}:
+        return []
+    hint = "Write public, signed-in or off. Until then no shared link opens."
+    return [Error(f"CHAT_SHARING is {settings.CHAT_SHARING!r}, which means nothing.", hint=hint, id="chat.E002")]
+
+
+@register("chat")
+def check_organising(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Find titles that nobody would write, and an undo that is over before anybody can use it."""
+    found: list[CheckMessage] = []
+    alias = settings.CHAT_TITLE_BACKEND
+    if alias and alias not in chat_backends:
+        known = ", ".join(chat_backends) or "none"
+        found.append(
+            Error(
+                f"CHAT_TITLE_BACKEND is {alias!r}, unknown to CHAT_BACKENDS.",
+                hint=f"Name one of its aliases ({known}), or leave it empty for the first words.",
+                id="chat.E014",
+            )
+        )
+    if settings.CHAT_UNDO_SECONDS < LEAST_UNDO:
+        found.append(
+            Error(
+                f"CHAT_UNDO_SECONDS is {settings.CHAT_UNDO_SECONDS}.",
+                hint=f"Give people at least {LEAST_UNDO} seconds: there is no question before something is deleted.",
+                id="chat.E015",
+            )
+        )
+    return found
 
 
 def _is_redis_url(url: str) -> bool:
@@ -65,4 +102,30 @@ def check_assistants(
             id="chat.W001",
         )
         for assistant in orphans
+    ]
+
+
+@register(Tags.database)
+def check_search(
+    app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Find an SQLite that cannot search, and messages that the search does not know."""
+    if not databases:
+        return []
+    if connection.vendor == "sqlite" and not search.has_fts5():
+        return [
+            Error(
+                "This SQLite was built without FTS5, which the search needs.",
+                hint="Use a Python whose sqlite3 has it, as Debian's and python.org's have, or PostgreSQL.",
+                id="chat.E006",
+            )
+        ]
+    if "chat_search" not in connection.introspection.table_names() or not search.is_behind():
+        return []
+    return [
+        Warning(
+            "There are messages that the search does not find yet.",
+            hint="The running site enters them little by little; manage.py rebuild_search does it now.",
+            id="chat.W006",
+        )
     ]

@@ -8,7 +8,7 @@ moment, one wins. Verbs that move the shown branch hold the conversation meanwhi
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -20,9 +20,10 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from backends import Stage, Usage
-from chat import draining, events, pieces, quotas, usage
+from chat import draining, events, pieces, quotas, search, usage
 from chat.conversations import hold, publish_conversation
-from chat.models import Assistant, Conversation, Generation, Message, Role, Status, User
+from chat.models import Assistant, Conversation, Generation, Message, Role, Status, TitleFrom, User
+from chat.parameters import Values
 from chat.refusals import (
     AssistantGoneError,
     ConversationBusyError,
@@ -32,8 +33,7 @@ from chat.refusals import (
     SiteBusyError,
     TooManyUnfinishedError,
 )
-
-TITLE_LENGTH = 60
+from chat.titles import first_words
 
 
 class LostGenerationError(Exception):
@@ -47,6 +47,8 @@ class Question:
     content: str
     assistant: Assistant
     key: UUID
+    parameters: Values = field(default_factory=dict)
+    """All that its owner changed of the assistants' parameters in this conversation, which remembers them."""
 
 
 def start_conversation(owner: User, question: Question) -> Generation:
@@ -62,8 +64,8 @@ def start_conversation(owner: User, question: Question) -> Generation:
 
     def store() -> Generation:
         _check_room(owner.pk)
-        title = _title(question.content)
-        conversation = Conversation.objects.create(owner=owner, title=title, assistant=question.assistant)
+        title = {"title": first_words(question.content), "title_from": TitleFrom.WORDS}
+        conversation = Conversation.objects.create(owner=owner, assistant=question.assistant, **title)
         return _store_question(conversation, None, question)
 
     return _once(owner, question, store)
@@ -89,17 +91,22 @@ def edit_question(message: Message, question: Question) -> Generation:
 
     Raises:
         ConversationBusyError: the newest answer of the shown branch is not over yet, or another request was quicker.
+        MessageGoneError: the question was deleted meanwhile.
         ConversationGoneError, KeyReusedError, TooManyUnfinishedError, AssistantGoneError: as above.
     """
-    return _ask(message.conversation, message.parent_id, question)
+    return _ask(message.conversation, message.parent_id, question, message)
 
 
-def regenerate(message: Message, assistant: Assistant) -> Generation:
+def regenerate(message: Message, assistant: Assistant, parameters: Values | None = None) -> Generation:
     """Queue another answer to the same question, as a new branch that is shown from now on; the old one is kept.
+
+    The message is an answer, or a question that has none any more. Without ``parameters``, with those that the
+    conversation remembers.
 
     Raises:
         ConversationBusyError: this answer or the newest one of the shown branch is not over yet, or another request was
             quicker.
+        MessageGoneError: the message was deleted meanwhile.
         ConversationGoneError, TooManyUnfinishedError, AssistantGoneError: as above.
     """
     conversation = message.conversation
@@ -107,10 +114,12 @@ def regenerate(message: Message, assistant: Assistant) -> Generation:
         with transaction.atomic():
             _check_room(conversation.owner_id)
             hold(conversation, message)
-            answer = Message.objects.create(conversation=conversation, parent=message.parent, role=Role.ASSISTANT)
-            generation = _queue(answer, assistant)
+            question = message if message.role == Role.USER else message.parent
+            answer = Message.objects.create(conversation=conversation, parent=question, role=Role.ASSISTANT)
+            changed = conversation.parameters if parameters is None else parameters
+            generation = _queue(answer, assistant, changed)
             _reserve(generation, conversation.owner, assistant)
-            _show(conversation, answer, assistant)
+            _show(conversation, answer, assistant, changed)
     except IntegrityError as error:
         _explain(error, assistant)
         raise
@@ -145,6 +154,7 @@ def continue_generation(message: Message) -> Generation:
         "finish_reason": "",
         "error_code": "",
         "error_detail": "",
+        "retry_at": None,
     }
     with transaction.atomic():
         _check_room(conversation.owner_id)
@@ -162,8 +172,8 @@ def continue_generation(message: Message) -> Generation:
 def is_continuable(message: Message) -> bool:
     """Tell whether the message is an answer that was cut in its middle."""
     generation: Generation | None = getattr(message, "generation", None)
-    if generation is None or not message.content:
-        return False
+    if generation is None or not message.content or generation.is_imported:
+        return False  # what wrote an imported answer is not here to go on
     cut = generation.status == Status.INCOMPLETE and generation.finish_reason != "content_filter"
     return cut or generation.status in {Status.CANCELLED, Status.FAILED}
 
@@ -219,6 +229,7 @@ def end_generation(
         related = ("conversation__owner", "generation__assistant")
         message = Message.objects.select_related(*related).get(pk=generation.pk)
         usage.record(message, used)
+        search.add_messages([message])
         transaction.on_commit(lambda: _publish_finished(message))
     return True
 
@@ -273,12 +284,14 @@ def _already_sent(owner: User, question: Question, conversation: Conversation | 
     return answers.select_related("message__conversation").first()
 
 
-def _ask(conversation: Conversation, parent: int | None, question: Question) -> Generation:
+def _ask(
+    conversation: Conversation, parent: int | None, question: Question, edited: Message | None = None
+) -> Generation:
     """Store the question below this message, on a branch that is shown from now on, and queue the answer."""
 
     def store() -> Generation:
         _check_room(conversation.owner_id)
-        hold(conversation)
+        hold(conversation, edited)
         return _store_question(conversation, parent, question)
 
     return _once(conversation.owner, question, store, conversation)
@@ -297,6 +310,9 @@ def _once(
             return sent
         if isinstance(error, IntegrityError):
             _explain(error, question.assistant)
+            # Sent before, and deleted with its conversation since.
+            if Message.objects.filter(key=question.key, conversation__owner=owner).exists():
+                raise KeyReusedError from error
         raise
 
 
@@ -318,25 +334,25 @@ def _store_question(conversation: Conversation, parent: int | None, question: Qu
         content=question.content,
         key=question.key,
     )
+    search.add_messages([message])
+    if conversation.leaf_id is None:
+        search.add_title(conversation, message.pk)
     answer = Message.objects.create(conversation=conversation, parent=message, role=Role.ASSISTANT)
-    generation = _queue(answer, question.assistant)
+    generation = _queue(answer, question.assistant, question.parameters)
     _reserve(generation, conversation.owner, question.assistant)
-    _show(conversation, answer, question.assistant)
+    _show(conversation, answer, question.assistant, question.parameters)
     return generation
 
 
-def _queue(answer: Message, assistant: Assistant) -> Generation:
+def _queue(answer: Message, assistant: Assistant, changed: Values) -> Generation:
     draining.check_open(assistant.backend)
-    parameters: dict[str, Any] = {"system_prompt": assistant.system_prompt, "stop": assistant.stop}
-    for name in ("temperature", "top_p", "max_output_tokens", "seed"):
-        parameters[name] = getattr(assistant, name)
     return Generation.objects.create(
         message=answer,
         assistant=assistant,
         assistant_name=assistant.name,
         backend=assistant.backend,
         model=assistant.model,
-        parameters={name: value for name, value in parameters.items() if value not in (None, "", [])},
+        parameters=assistant.parameters(changed),
     )
 
 
@@ -355,11 +371,11 @@ def _check_room(owner_id: int) -> None:
         raise SiteBusyError
 
 
-def _show(conversation: Conversation, answer: Message, assistant: Assistant) -> None:
+def _show(conversation: Conversation, answer: Message, assistant: Assistant, changed: Values) -> None:
     """Make the new answer the end of the shown branch; the caller holds the conversation."""
     held = Conversation.objects.filter(pk=conversation.pk)
-    held.update(leaf=answer, assistant=assistant, updated_at=timezone.now())
-    conversation.leaf = answer
+    held.update(leaf=answer, assistant=assistant, parameters=changed, updated_at=timezone.now())
+    conversation.leaf, conversation.parameters = answer, changed
     transaction.on_commit(lambda: _publish_created(conversation, answer))
 
 
@@ -375,12 +391,3 @@ def _publish_created(conversation: Conversation, answer: Message) -> None:
         }
         events.publish(channel, "message.created", data)
     publish_conversation(conversation)
-
-
-def _title(content: str) -> str:
-    """Return the first words of a message, at most 60 characters."""
-    line = " ".join(content.split())
-    if len(line) <= TITLE_LENGTH:
-        return line
-    shortened = line[:TITLE_LENGTH].rsplit(" ", 1)[0] if " " in line[20:TITLE_LENGTH] else line[: TITLE_LENGTH - 1]
-    return f"{shortened}…"

@@ -1,24 +1,23 @@
-"""What the pages show: turns of a conversation, and the list of conversations by day."""
+"""What the pages show of a conversation: its turns."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from decimal import Decimal
+from typing import Any
 
-from django.db.models import Exists, OuterRef
-from django.utils import timezone
+from django.conf import settings
+from django.utils.formats import number_format
 from django.utils.functional import Promise
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext_lazy as _
 
 from backends import chat_backends
 from chat import history
 from chat.generation import is_continuable
 from chat.markdown import render
-from chat.models import Conversation, Generation, Message, Role, User
+from chat.models import Assistant, Conversation, Feedback, Generation, Message, Role
 from chat.wording import Notice, notice_for, stage_for
-
-SIDEBAR_CONVERSATIONS = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +36,12 @@ class Turn:
     notice: Notice | None
     can_continue: bool
     """Whether it was cut and is the last one: it can go on where it stopped."""
+    lacks_answer: bool
+    """Whether it is a question at the end of the shown branch: its answer was deleted, or a fork ends with it."""
     stage: str | Promise
     """Why there is no text yet; empty where there is, or the answer is over."""
+    feedback: Feedback | None
+    """What the owner of the conversation thinks of it."""
 
     @property
     def by(self) -> str:
@@ -63,12 +66,24 @@ class Turn:
 
 
 def turns(conversation: Conversation, messages: list[Message]) -> list[Turn]:
-    """Return the messages as turns; one query more, however many there are."""
+    """Return the messages as turns, without those that were deleted meanwhile; two queries more, however many."""
     families = history.siblings(conversation, messages)
-    return [_turn(conversation, message, families[message.pk]) for message in messages]
+    opinions = _opinions(conversation, messages)
+    there = [message for message in messages if message.pk in families[message.pk]]
+    return [_turn(conversation, message, families[message.pk], opinions.get(message.pk)) for message in there]
 
 
-def _turn(conversation: Conversation, message: Message, family: list[int]) -> Turn:
+def _opinions(conversation: Conversation, messages: list[Message]) -> dict[int, Feedback]:
+    """Return the owner's feedback by message; no query where there are no answers to have any, as after sending."""
+    generations: Iterable[Generation | None] = (getattr(message, "generation", None) for message in messages)
+    over = [generation.pk for generation in generations if generation and not generation.is_running]
+    if not over:
+        return {}
+    given = Feedback.objects.filter(message__in=over, person=conversation.owner_id)
+    return {feedback.message_id: feedback for feedback in given}
+
+
+def _turn(conversation: Conversation, message: Message, family: list[int], feedback: Feedback | None) -> Turn:
     generation: Generation | None = getattr(message, "generation", None)
     place = family.index(message.pk)
     return Turn(
@@ -81,40 +96,49 @@ def _turn(conversation: Conversation, message: Message, family: list[int]) -> Tu
         next=family[place + 1] if place + 1 < len(family) else None,
         notice=notice_for(generation) if generation else None,
         can_continue=message.pk == conversation.leaf_id and is_continuable(message),
+        lacks_answer=message.pk == conversation.leaf_id and message.role == Role.USER,
+        feedback=feedback,
         stage=stage_for(generation) if generation and generation.is_running and not message.content else "",
     )
 
 
-def sidebar(user: User) -> list[tuple[str | Promise, list[Conversation]]]:
-    """Return the newest conversations of a person under headings, pinned ones first; one query."""
-    running = Generation.objects.unfinished().filter(message__conversation=OuterRef("pk"))
-    newest = Conversation.objects.owned_by(user).filter(is_archived=False).annotate(is_running=Exists(running))
-    groups: dict[str | Promise, list[Conversation]] = {}
-    today = timezone.localdate()
-    for conversation in newest.order_by("-is_pinned", "-updated_at")[:SIDEBAR_CONVERSATIONS]:
-        age = today - timezone.localdate(conversation.updated_at)
-        heading = _("Pinned") if conversation.is_pinned else _heading(age)
-        groups.setdefault(heading, []).append(conversation)
-    return list(groups.items())
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Details:
+    """How an answer came to be, for who asks for it."""
+
+    generation: Generation
+    source: str
+    """What the backend is called."""
+    ending: str | Promise
+    cost: str
+    """With its currency; empty where it cost nothing."""
+    parameters: list[tuple[str, str]]
 
 
-def _heading(age: timedelta) -> Promise:
-    if age.days <= 0:
-        return _("Today")
-    if age.days == 1:
-        return _("Yesterday")
-    if age.days < 7:
-        return _("Previous 7 days")
-    if age.days < 30:
-        return _("Previous 30 days")
-    return _("Older")
+def details(generation: Generation) -> Details:
+    """Return what is known of an answer; no query. Prompts of the administrator are not for readers."""
+    given = {name: value for name, value in generation.parameters.items() if name != "system_prompt"}
+    notice = notice_for(generation)
+    return Details(
+        generation=generation,
+        source=chat_backends.label(generation.backend),
+        ending=notice.text if notice else generation.get_status_display().capitalize(),
+        cost=_money(generation.cost) if generation.cost else "",
+        parameters=[(_parameter_name(name), _parameter_value(value)) for name, value in given.items()],
+    )
 
 
-def as_markdown(conversation: Conversation, messages: list[Message]) -> str:
-    """Return a branch as one Markdown document that ends in a newline."""
-    parts = [f"# {conversation.title}"]
-    for message in messages:
-        generation: Generation | None = getattr(message, "generation", None)
-        author = generation.assistant_name if generation else str(Role(message.role).label).capitalize()
-        parts.append(f"## {author}, {message.created_at:%Y-%m-%d %H:%M} UTC\n\n{message.content}".rstrip())
-    return "\n\n".join(parts) + "\n"
+def _money(amount: Decimal) -> str:
+    """Return an amount with all its digits that say something, and at least two."""
+    digits = max(2, -int(amount.normalize().as_tuple().exponent))
+    return f"{number_format(amount, digits)} {settings.CHAT_CURRENCY}"
+
+
+def _parameter_name(name: str) -> str:
+    """Return the name that the administrator sees, or for a parameter of an older version the stored one."""
+    fields = {field.name: field for field in Assistant._meta.concrete_fields}
+    return str(fields[name].verbose_name) if name in fields else name
+
+
+def _parameter_value(value: Any) -> str:
+    return ", ".join(map(repr, value)) if isinstance(value, list) else str(value)

@@ -7,14 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from django.db.models import Case, Count, F, Q, QuerySet, When, Window
 from django.db.models.functions import RowNumber
+from django.utils import timezone
 
 if TYPE_CHECKING:
     from chat.models import (  # noqa: F401 - named in strings
         Assistant,
         Conversation,
+        Folder,
         Generation,
+        ImportedConversation,
         Message,
         Quota,
+        Share,
         User,
     )
 
@@ -28,13 +32,26 @@ class AssistantQuerySet(QuerySet["Assistant"]):
 
 class ConversationQuerySet(QuerySet["Conversation"]):
     def owned_by(self, user: User | Any) -> ConversationQuerySet:
-        """Return what belongs to this user, and to nobody else, whatever their rights."""
+        """Return what belongs to this user, and to nobody else, whatever their rights; not what they deleted."""
+        return self.kept().filter(owner_id=user.pk)
+
+    def kept(self) -> ConversationQuerySet:
+        """Return those that are there: what its owner deleted is for nobody, however it is asked for."""
+        return self.filter(deleted_at__isnull=True)
+
+    def deleted_by(self, user: User | Any) -> ConversationQuerySet:
+        """Return what this user deleted and is not purged yet; ``chat.deleting.restorable`` is what can be restored."""
+        return self.filter(owner_id=user.pk, deleted_at__isnull=False)
+
+
+class FolderQuerySet(QuerySet["Folder"]):
+    def owned_by(self, user: User | Any) -> FolderQuerySet:
         return self.filter(owner_id=user.pk)
 
 
 class MessageQuerySet(QuerySet["Message"]):
     def owned_by(self, user: User | Any) -> MessageQuerySet:
-        return self.filter(conversation__owner_id=user.pk)
+        return self.filter(conversation__owner_id=user.pk, conversation__deleted_at__isnull=True)
 
 
 class GenerationQuerySet(QuerySet["Generation"]):
@@ -46,6 +63,10 @@ class GenerationQuerySet(QuerySet["Generation"]):
 
     def unfinished(self) -> GenerationQuerySet:
         return self.filter(status__in=("queued", "in_progress"))
+
+    def written_here(self) -> GenerationQuerySet:
+        """Return what this site wrote: the answers whose tokens and costs count."""
+        return self.filter(is_imported=False)
 
     def in_turn(self) -> GenerationQuerySet:
         """Return the queued answers in the order in which they are to be taken.
@@ -86,3 +107,25 @@ class AppendOnlyQuerySet(QuerySet[Any]):
 
     def delete(self) -> tuple[int, dict[str, int]]:
         raise AppendOnlyError("These rows are not deleted by themselves.")
+
+
+class ShareQuerySet(QuerySet["Share"]):
+    def of(self, conversations: QuerySet[Conversation]) -> ShareQuerySet:
+        """Return the links to these conversations."""
+        return self.filter(conversation__in=conversations)
+
+    def live(self) -> ShareQuerySet:
+        """Return the links that open."""
+        return self.filter(Q(expires_at=None) | Q(expires_at__gt=timezone.now()), revoked_at=None)
+
+
+class ImportedConversationQuerySet(QuerySet["ImportedConversation"]):
+    def there(self, conversations: QuerySet[Conversation]) -> ImportedConversationQuerySet:
+        """Return what became one of these conversations."""
+        return self.filter(outcome__in=("imported", "kept"), conversation__in=conversations)
+
+    def to_import(self) -> ImportedConversationQuerySet:
+        return self.filter(plan__in=("new", "more"), outcome="")
+
+    def to_undo(self) -> ImportedConversationQuerySet:
+        return self.filter(outcome="imported")

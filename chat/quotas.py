@@ -80,7 +80,7 @@ def reserve(generation: Generation, owner: User, assistant: Assistant, most: Cal
     for rule in rules:
         more = bound.of(rule.metric) if rule.metric == Metric.REQUESTS else Decimal(0)
         if used[rule.pk] >= rule.limit or used[rule.pk] + more > rule.limit:
-            raise QuotaExceededError(rule, _frees_at(rule, owner, now))
+            raise QuotaExceededError(rule, resets_at=_frees_at(rule, owner, now))
     counters = _current_counters(rules, owner, now)
     amounts = {counter: bound.of(counter.quota.metric) for counter in counters}
     Reservation.objects.bulk_create(

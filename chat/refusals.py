@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from chat.models import Quota
-
 
 class RefusedError(Exception):
     """What was asked for is not done, and nothing of it is stored."""
+
+    def __init__(self, *args: object, resets_at: datetime | None = None) -> None:
+        super().__init__(*args)
+        self.resets_at = resets_at
+        """When it is no longer refused, where that is known; people are told."""
 
 
 class ConversationBusyError(RefusedError):
@@ -17,6 +20,10 @@ class ConversationBusyError(RefusedError):
 
 class ConversationGoneError(RefusedError):
     """The conversation was deleted meanwhile."""
+
+
+class MessageGoneError(RefusedError):
+    """The message was deleted meanwhile."""
 
 
 class AssistantGoneError(RefusedError):
@@ -36,12 +43,7 @@ class DrainedError(RefusedError):
 
 
 class QuotaExceededError(RefusedError):
-    """Nothing is left of what this person may use."""
-
-    def __init__(self, quota: Quota, resets_at: datetime) -> None:
-        super().__init__(str(quota))
-        self.quota = quota
-        self.resets_at = resets_at
+    """Nothing is left of what this person may use; ``str()`` names the rule."""
 
 
 class TooManyUnfinishedError(RefusedError):
@@ -50,3 +52,7 @@ class TooManyUnfinishedError(RefusedError):
 
 class SiteBusyError(TooManyUnfinishedError):
     """The site has as many unfinished answers as it may have."""
+
+
+class FolderGoneError(RefusedError):
+    """The folder was deleted meanwhile."""

@@ -21,10 +21,12 @@ from asgiref.sync import ThreadSensitiveContext, sync_to_async
 from django.conf import settings
 from django.db import Error, close_old_connections, connections
 
-from chat import events, pieces, quotas
+from chat import events, pieces, quotas, search
+from chat.deleting import purge_deleted
 from chat.drafts import Drafts
 from chat.generation import end_answers_of_the_deactivated
 from chat.queue import DeathWatch, claim, renew, show_queue
+from chat.titles import improve_title
 from chat.writing import run_generation
 
 with suppress(ImportError):  # there is none for Windows
@@ -42,6 +44,10 @@ LAST_WORDS = 3.0
 """Seconds in which the answers that are cut then must be stored; a database that is away would keep them for ever."""
 
 
+TITLES_AT_ONCE = 8
+"""Titles that are made at the same time; where more answers end, their conversations keep the first words."""
+
+
 class Runner:
     """The worker of one process."""
 
@@ -52,9 +58,11 @@ class Runner:
         self._awake: asyncio.Event | None = None
         self._stopping = False
         self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._titles: set[asyncio.Task[None]] = set()
         self._renewed_at = 0.0
         self._revoked_at = 0.0
         self._watch = DeathWatch()
+        self._backlog = search.Backlog()
         self.name = ""
         """Host, process id and a nonce; the ``worker`` of the generations that it runs."""
 
@@ -140,11 +148,21 @@ class Runner:
         # Continued while its backend was being closed: then another run of it is there already.
         if self._tasks.get(pk) is task:
             del self._tasks[pk]
-        if not task.cancelled() and (error := task.exception()) is not None:
-            # Its row is reaped, by us or by another process, once its heartbeat is old.
-            logger.error("Generation %s could not be ended", pk, exc_info=error)
+        if not task.cancelled():
+            if (error := task.exception()) is not None:
+                # Its row is reaped, by us or by another process, once its heartbeat is old.
+                logger.error("Generation %s could not be ended", pk, exc_info=error)
+            else:
+                self._improve_title(pk)
         if self._awake is not None:
             self._awake.set()
+
+    def _improve_title(self, pk: int) -> None:
+        """Have the conversation named, now that its answer is there and nobody waits any more."""
+        if settings.CHAT_TITLE_BACKEND and not self._stopping and len(self._titles) < TITLES_AT_ONCE:
+            task = asyncio.create_task(improve_title(pk), name=f"title-{pk}")
+            self._titles.add(task)
+            task.add_done_callback(self._titles.discard)
 
     async def _look_after(self) -> None:
         """Renew what is ours, stop what is no longer, reap what died, tell who waits, end the streams of who left."""
@@ -172,10 +190,14 @@ class Runner:
             events.forget_unwatched()
             quotas.settle_orphans()
             quotas.forget_old_counters()
+        self._backlog.work()
+        purge_deleted()
         return ours
 
     async def _drain(self) -> None:
         tasks = set(self._tasks.values())
+        for title in self._titles:
+            title.cancel()
         if not tasks:
             return
         logger.info("Waiting up to %s s for %s answers", settings.CHAT_SHUTDOWN_GRACE, len(tasks))

@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
+from chat.backend_health import Health
 from chat.models import Generation, Status
 
 
@@ -19,6 +23,8 @@ class Notice:
     text: str | Promise
     hint: str | Promise = ""
     can_retry: bool = True
+    can_ask_another: bool = False
+    """Whether another assistant may well answer where this one did not."""
 
 
 STAGES: dict[str, str | Promise] = {
@@ -32,6 +38,36 @@ STAGES: dict[str, str | Promise] = {
     "writing": _("Writing…"),
 }
 """Why there is no text yet. The page's scripts say these too: showStage in chat/static/chat/answer.js."""
+
+REMEDIES: dict[str, str | Promise] = {
+    "while_waiting": _("You can leave this page; the answer is kept."),
+    "while_loading": _("This takes a while the first time. You can leave this page; the answer is kept."),
+    "while_reading": _("A long conversation takes longer to read."),
+    "too_long": _("This takes longer than usual. Wait, cancel it, or cancel it and ask another assistant."),
+}
+"""What somebody can do who waits. The page's scripts say these too: chat/static/chat/waiting.js."""
+
+COMPOSING: dict[str, str | Promise] = {
+    "not_sent": _("Not sent: the site cannot be reached. Your text is kept here."),
+    "offline": _("You are offline. What you type is kept on this device."),
+    "offline_not_sent": _("Not sent: you are offline. Your text is kept here."),
+    "send_again": _("Send again"),
+    "signed_out_kept": _("Not sent: you are signed out. Your text is kept here. Sign in, then send it again."),
+    "somebody_else": _("Not sent: somebody else is signed in here now. Reload the page."),
+    "gone_kept": _("Not sent: this conversation was deleted. Your text is kept here."),
+    "start_with_it": _("Start a new chat with it"),
+    "message_too_long": _("Too long: %(number)s characters are the most. Shorten it, or send it in parts."),
+    "own_value": _("default"),
+    "changed": _("%(number)s changed"),
+}
+"""What the message field and the panel beside it say: chat/static/chat/composer.js and parameters.js."""
+
+_HEALTH: dict[str, str | Promise] = {
+    "unknown": _("Not used lately"),
+    "works": _("Works"),
+    "shaky": _("Slow or failing now"),
+    "down": _("Down"),
+}
 
 _LATER = _("Try again in a moment.")
 _KEPT = _("What came so far is kept.")
@@ -90,19 +126,52 @@ def stage_for(generation: Generation) -> str | Promise:
     return STAGES.get(generation.stage, STAGES["waiting"])
 
 
-def _failure(code: str, *, has_text: bool) -> Notice:
+def remedy_for(generation: Generation) -> str | Promise:
+    """Return what somebody can do who waits for an answer without text."""
+    if generation.stage in {"loading", "reading"}:
+        return REMEDIES[f"while_{generation.stage}"]
+    return REMEDIES["while_waiting"]
+
+
+def health_words(health: Health) -> str:
+    """Return how a backend fares, such as "Works" or "Down since 12:31"."""
+    if health.level != "down" or health.since is None:
+        return str(_HEALTH[health.level])
+    since = timezone.localtime(health.since)
+    is_today = since.date() == timezone.localdate()
+    return str(_("Down since %(time)s")) % {
+        "time": date_format(since, "TIME_FORMAT" if is_today else "SHORT_DATETIME_FORMAT")
+    }
+
+
+def _wait_words(generation: Generation) -> str:
+    """Return when to try again, where the backend said so and that is still to come; empty otherwise."""
+    seconds = round((generation.retry_at - timezone.now()).total_seconds()) if generation.retry_at else 0
+    if seconds <= 0:
+        return ""
+    if seconds < 100:
+        return ngettext("Try again in %d second.", "Try again in %d seconds.", seconds) % seconds
+    minutes = -(-seconds // 60)
+    return ngettext("Try again in %d minute.", "Try again in %d minutes.", minutes) % minutes
+
+
+def _failure(generation: Generation) -> Notice:
+    code, has_text = generation.error_code, generation.first_delta_at is not None
     if has_text and code == "backend_unavailable":
         code = "stream_interrupted"  # it was reached, or there would be no text
     text, hint = _FAILURES.get(code, _OTHER_FAILURE)
     if hint == _KEPT and not has_text:
         hint = _LATER
-    return Notice("bad", text, hint, can_retry=code not in _WITHOUT_RETRY)
+    hint = _wait_words(generation) or hint
+    # Where something broke on our side, asking somebody else is no remedy.
+    can_ask_another = code in _FAILURES
+    return Notice("bad", text, hint, can_retry=code not in _WITHOUT_RETRY, can_ask_another=can_ask_another)
 
 
 def notice_for(generation: Generation) -> Notice | None:
     """Return what to say below the answer; None where it speaks for itself."""
     if generation.status == Status.FAILED:
-        return _failure(generation.error_code, has_text=generation.first_delta_at is not None)
+        return _failure(generation)
     if generation.status == Status.CANCELLED:
         return _ENDINGS.get(generation.finish_reason, _CANCELLED)
     if generation.status == Status.INCOMPLETE:

@@ -6,12 +6,14 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import aclosing, suppress
+from datetime import datetime, timedelta
 from itertools import chain, repeat
 from typing import TypeVar
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, close_old_connections
+from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from backends import ChatMessage, ChatRequest, Finish, Stage, TextDelta, chat_backends
@@ -24,6 +26,8 @@ from chat.models import Generation, Role, Status
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+DAY = 24 * 60 * 60
 
 
 async def run_generation(generation: Generation, drafts: Drafts | None = None) -> None:
@@ -131,9 +135,17 @@ def _finish(generation: Generation, finish: Finish) -> None:
     end_generation(generation, status, used=finish.usage, finish_reason=finish.reason)
 
 
+def _retry_at(error: ChatBackendError) -> datetime | None:
+    """Return when the backend said that it will take another request; None where it did not, or not for a day."""
+    wait = error.retry_after
+    if wait is None or not 0 < wait < DAY:  # NaN, too, is not between them
+        return None
+    return timezone.now() + timedelta(seconds=wait)
+
+
 def _fail(generation: Generation, error: Exception) -> None:
     if isinstance(error, ChatBackendError):
         detail = " ".join(filter(None, [str(error), error.hint]))
-        end_generation(generation, Status.FAILED, error_code=error.code, error_detail=detail)
+        end_generation(generation, Status.FAILED, error_code=error.code, error_detail=detail, retry_at=_retry_at(error))
     else:
         end_generation(generation, Status.FAILED, error_code="internal_error", error_detail=type(error).__name__)

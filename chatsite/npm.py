@@ -1,4 +1,4 @@
-"""Bring frontend/node_modules in line with package-lock.json: ``python -m chatsite.npm``.
+"""Bring frontend/node_modules in line with package-lock.json: ``python -m chatsite.npm``; for tests, with ``--dev``.
 
 Uses the machine's own npm where it is new enough; otherwise pip brings Node. Does nothing when nothing changed.
 """
@@ -64,16 +64,18 @@ def _major_version(program: Path) -> int:
     return int(version[1]) if version else 0
 
 
-def is_current() -> bool:
-    """Whether what is installed is what the lock file says."""
-    return STAMP.is_file() and STAMP.read_text() == _lock_hash()
+def is_current(*, for_tests: bool = False) -> bool:
+    """Whether what is installed is what the lock file says; with what tests need, if this is for them."""
+    stamp = STAMP.read_text() if STAMP.is_file() else ""
+    return stamp in ({_stamp(for_tests=True)} if for_tests else {_stamp(), _stamp(for_tests=True)})
 
 
-def _lock_hash() -> str:
-    return hashlib.sha256((FRONTEND / "package-lock.json").read_bytes()).hexdigest()
+def _stamp(*, for_tests: bool = False) -> str:
+    lock_hash = hashlib.sha256((FRONTEND / "package-lock.json").read_bytes()).hexdigest()
+    return f"{lock_hash} with dev" if for_tests else lock_hash
 
 
-def install() -> bool:
+def install(*, for_tests: bool = False) -> bool:
     """Install exactly what the lock file names; False when npm, pip or the network did not do it."""
     node = find_node()
     if node is None:
@@ -86,11 +88,17 @@ def install() -> bool:
     if node is None:
         return False
     _say("==> Installing the browser's packages with npm")
-    options = ["--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    options = [
+        "--include=dev" if for_tests else "--omit=dev",
+        "--ignore-scripts",
+        "--no-audit",
+        "--no-fund",
+        "--loglevel=error",
+    ]
     command = [*node.npm, "ci", *options]
     if subprocess.run(command, cwd=FRONTEND, env=node.environment, check=False).returncode:  # noqa: S603 - no shell
         return False
-    STAMP.write_text(_lock_hash())
+    STAMP.write_text(_stamp(for_tests=for_tests))
     return True
 
 
@@ -100,7 +108,8 @@ def _say(line: str) -> None:
 
 def main() -> int:
     """Install if needed. Failing is no reason to stop: without the packages, a growing answer shows as plain text."""
-    if not is_current() and not install():
+    for_tests = "--dev" in sys.argv[1:]
+    if not is_current(for_tests=for_tests) and not install(for_tests=for_tests):
         _say("==> npm did not work. The site runs, but formats an answer only when it is complete. Try again later.")
     return 0
 

@@ -49,6 +49,8 @@ def _number(value: str) -> float:
 
 SECRET_KEY: str = env.str("SECRET_KEY", "") or _stored_secret_key()
 DEBUG: bool = env.bool("DEBUG", False)
+SITE_NAME: str = env.str("SITE_NAME", "chatsite")
+"""What the site is called on its pages, in mails and as an installed app."""
 ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]"])
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
 
@@ -73,6 +75,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -97,7 +100,8 @@ TEMPLATES: list[dict[str, Any]] = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "csp.context_processors.nonce",
-                "chat.context_processors.theme",
+                "chat.context_processors.preferences",
+                "chat.context_processors.sharing",
             ],
         },
     },
@@ -150,8 +154,11 @@ DEFAULT_FROM_EMAIL: str = env.str("DEFAULT_FROM_EMAIL", "chatsite@localhost")
 # --- Languages ------------------------------------------------------------------------------------------------------
 
 LANGUAGE_CODE: str = env.str("LANGUAGE_CODE", "en")
+"""For people whose browser asks for none of LANGUAGES; everybody can choose."""
 LANGUAGES = [("en", "English"), ("ko", "한국어")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
+LANGUAGE_COOKIE_AGE = 60 * 60 * 24 * 365
+LANGUAGE_COOKIE_SAMESITE = "Lax"
 TIME_ZONE: str = env.str("TIME_ZONE", "UTC")
 USE_I18N = True
 USE_TZ = True
@@ -167,8 +174,27 @@ STATICFILES_FINDERS = [
 NPM_MODULES = {
     "markdown-it": "npm/markdown-it/dist/browser/markdown-it.esm.min.mjs",
     "remend": "npm/remend/dist/index.js",
+    "highlight.js": "npm/@highlightjs/cdn-assets/es/core.min.js",
+    "katex": "npm/katex/dist/katex.min.js",
+    "katex.css": "npm/katex/dist/katex.min.css",
 }
 """The files of frontend/node_modules that browsers may load, by the name that modules import them with."""
+HIGHLIGHTED_LANGUAGES = [
+    "ada", "apache", "armasm", "asciidoc", "awk", "bash", "c", "clojure", "cmake", "cpp", "csharp", "css", "d",
+    "dart", "delphi", "diff", "django", "dockerfile", "elixir", "elm", "erlang", "fortran", "fsharp", "glsl",
+    "go", "gradle", "graphql", "groovy", "handlebars", "haskell", "http", "ini", "java", "javascript", "json",
+    "julia", "kotlin", "latex", "less", "lisp", "llvm", "lua", "makefile", "markdown", "matlab", "nginx", "nix",
+    "objectivec", "ocaml", "perl", "pgsql", "php", "php-template", "plaintext", "powershell", "prolog",
+    "properties", "protobuf", "python", "python-repl", "r", "ruby", "rust", "scala", "scheme", "scss", "shell",
+    "sql", "swift", "tcl", "twig", "typescript", "vbnet", "verilog", "vhdl", "vim", "wasm", "x86asm", "xml",
+    "yaml",
+]  # fmt: skip
+"""Languages of code that are coloured; each is a file that browsers load when a page has code in it."""
+NPM_MODULES |= {
+    f"highlight.js/{name}": f"npm/@highlightjs/cdn-assets/es/languages/{name}.min.js" for name in HIGHLIGHTED_LANGUAGES
+}
+NPM_FILES = ["npm/katex/dist/fonts/*", "npm/mermaid/dist/mermaid.min.js"]
+"""More files of frontend/node_modules that are served, by patterns; no module imports them."""
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "chatsite.staticfiles.ManifestStaticFilesStorage"},
@@ -185,8 +211,10 @@ CONTENT_SECURITY_POLICY = {
         "img-src": [SELF, "data:", "blob:"],
         "font-src": [SELF],
         "connect-src": [SELF],
+        "frame-src": [SELF],
         "form-action": [SELF],
         "manifest-src": [SELF],
+        "worker-src": [SELF],
         "base-uri": [NONE],
         "object-src": [NONE],
         "frame-ancestors": [NONE],
@@ -211,6 +239,7 @@ if HTTPS:
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
     SECURE_HSTS_PRELOAD = True
     SESSION_COOKIE_SECURE = True
+    LANGUAGE_COOKIE_SECURE = True
     SESSION_COOKIE_NAME = "__Host-sessionid"
     CSRF_COOKIE_SECURE = True
     CSRF_COOKIE_NAME = "__Host-csrftoken"
@@ -297,6 +326,14 @@ CHAT_QUOTA_ANSWER_TOKENS: int = env.int("CHAT_QUOTA_ANSWER_TOKENS", 2_048)
 """Tokens that are set aside under a quota for an answer whose assistant has no ``max_output_tokens``, until it ends."""
 CHAT_SHUTDOWN_GRACE: float = env.float("CHAT_SHUTDOWN_GRACE", 5.0)
 """Seconds that running answers are given to end when the process is asked to stop."""
+CHAT_SHARING: str = env.str("CHAT_SHARING", "public")
+"""Who may open a shared link: anybody (``public``), who has an account here (``signed-in``), nobody (``off``)."""
+CHAT_IMPORT_MAX_MB: int = env.int("CHAT_IMPORT_MAX_MB", 200)
+"""Megabytes that an upload for an import may have, and what is packed in it."""
+CHAT_UNDO_SECONDS: int = env.int("CHAT_UNDO_SECONDS", 86_400)
+"""Seconds for which a person can restore a conversation that they deleted; then it is purged for good."""
+CHAT_TITLE_BACKEND: str = env.str("CHAT_TITLE_BACKEND", "")
+"""The alias of the backend that names a conversation after its first answer; empty for the first words."""
 
 REDIS_URL: str = env.str("REDIS_URL", "")
 """Where the processes of a site tell each other what the pages are to hear; one process alone needs none."""
@@ -305,3 +342,5 @@ WEB_CONCURRENCY: int = env.int("WEB_CONCURRENCY", 1)
 
 EVENTSTREAM_STORAGE_CLASS = "chat.events.RingStorage"
 EVENTSTREAM_CHANNELMANAGER_CLASS = "chat.events.ChannelManager"
+CHAT_CURRENCY: str = env.str("CHAT_CURRENCY", "USD")
+"""Of the prices that assistants have; it is shown beside what an answer cost."""

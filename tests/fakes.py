@@ -83,7 +83,7 @@ class ScriptedBackend(BaseChatBackend):
         yield Finish("stop")
 
     async def _steered(self) -> AsyncGenerator[StreamEvent]:
-        """Say the lines that a test writes to the file that the message names: ``queued [3]``, ``text Hi``, ``end``."""
+        """Say the lines that a test writes to the file in the message: ``queued [3]``, ``text Hi⏎``, ``end``."""
         script = Path(self.requests[-1].messages[-1].content.split()[1])
         said = 0
         while True:
@@ -93,7 +93,7 @@ class ScriptedBackend(BaseChatBackend):
                 if word == "end":
                     yield Finish("stop")
                     return
-                yield TextDelta(rest) if word == "text" else Stage(word, *json.loads(rest or "[]"))
+                yield TextDelta(rest.replace("⏎", "\n")) if word == "text" else Stage(word, *json.loads(rest or "[]"))
             said = len(lines)
             await asyncio.sleep(0.02)
 

@@ -12,12 +12,19 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from backends import chat_backends
+from chat.parameters import PARAMETERS, Values
 from chat.querysets import AssistantQuerySet
 
 
 def is_list_of_strings(value: Any) -> None:
     if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
         raise ValidationError(_('Give a list of texts, such as ["one", "two"].'))
+
+
+def is_list_of_parameters(value: Any) -> None:
+    if not isinstance(value, list) or not all(isinstance(item, str) and item in PARAMETERS for item in value):
+        names = ", ".join(PARAMETERS)
+        raise ValidationError(_("Give a list of some of these names: %(names)s.") % {"names": names})
 
 
 class Assistant(models.Model):
@@ -47,6 +54,13 @@ class Assistant(models.Model):
         _("stop"), default=list, blank=True, validators=[is_list_of_strings], help_text=_("Texts that end an answer.")
     )
     seed = models.BigIntegerField(_("seed"), null=True, blank=True, validators=[MinValueValidator(0)])
+    adjustable = models.JSONField(
+        _("people may change"),
+        default=list,
+        blank=True,
+        validators=[is_list_of_parameters],
+        help_text=_("Offered beside the message field."),
+    )
     starters = models.JSONField(
         _("starters"),
         default=list,
@@ -85,6 +99,24 @@ class Assistant(models.Model):
     @property
     def backend_label(self) -> str:
         return chat_backends.label(self.backend)
+
+    def bounds(self, name: str) -> tuple[float, float | None]:
+        """Return the least and the greatest value that people may give to a parameter."""
+        parameter = PARAMETERS[name]
+        is_limited = name == "max_output_tokens" and self.max_output_tokens is not None
+        return parameter.minimum, self.max_output_tokens if is_limited else parameter.maximum
+
+    def parameters(self, changed: Values) -> dict[str, Any]:
+        """Return what an answer is asked for with: the assistant's values, and what people may change and did.
+
+        A greater length than people may choose today, remembered from another day or assistant, becomes the greatest.
+        """
+        values: dict[str, Any] = {name: getattr(self, name) for name in PARAMETERS}
+        values |= {name: value for name, value in changed.items() if name in self.adjustable and name in PARAMETERS}
+        if self.max_output_tokens and values["max_output_tokens"]:
+            values["max_output_tokens"] = min(values["max_output_tokens"], self.max_output_tokens)
+        values |= {"system_prompt": self.system_prompt or None, "stop": self.stop or None}
+        return {name: value for name, value in values.items() if value is not None}
 
     def cost(self, input_tokens: int, output_tokens: int) -> Decimal:
         """Return what an answer of this many tokens costs at today's price, in the currency of the prices."""

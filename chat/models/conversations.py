@@ -10,8 +10,17 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from chat.models.assistants import Assistant
+from chat.models.folders import Folder
 from chat.models.people import User
 from chat.querysets import ConversationQuerySet, MessageQuerySet
+
+
+class TitleFrom(models.TextChoices):
+    """Who chose a title. A backend may improve on the first words, on nothing else."""
+
+    WORDS = "words", _("first words")
+    BACKEND = "backend", _("backend")
+    PERSON = "person", _("person")
 
 
 class Conversation(models.Model):
@@ -20,11 +29,25 @@ class Conversation(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(User, models.CASCADE, related_name="conversations", verbose_name=_("owner"))
     title = models.CharField(_("title"), max_length=200)
+    title_from = models.CharField(max_length=10, choices=TitleFrom, default=TitleFrom.PERSON, editable=False)
     assistant = models.ForeignKey(Assistant, models.SET_NULL, null=True, blank=True, verbose_name=_("assistant"))
     leaf = models.ForeignKey("Message", models.SET_NULL, null=True, related_name="+", editable=False)
     """The newest message of the branch that the page shows."""
+    parameters = models.JSONField(_("parameters"), default=dict, blank=True, editable=False)
+    """What its owner changed of the assistants' parameters, for the next answer; see ``Assistant.parameters``."""
     is_pinned = models.BooleanField(_("pinned"), default=False)
     is_archived = models.BooleanField(_("archived"), default=False)
+    folder = models.ForeignKey(
+        Folder,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="conversations",
+        verbose_name=_("folder"),
+        db_index=False,
+    )
+    deleted_at = models.DateTimeField(_("deleted"), null=True, editable=False)
+    """When its owner deleted it. It is nowhere to be found since, but can be restored until it is purged."""
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
     updated_at = models.DateTimeField(_("updated"), default=timezone.now, editable=False)
 
@@ -32,7 +55,21 @@ class Conversation(models.Model):
 
     class Meta:
         ordering = ["-updated_at"]
-        indexes = [models.Index(fields=["owner", "-updated_at"], name="conversation_newest")]
+        # In the order of the list: a page of it is a walk along the index, however many there are. The conditions have
+        # no parameters, so that SQLite can tell that its rows are in there.
+        indexes = [
+            models.Index(
+                fields=["owner", "is_archived", "-is_pinned", "-updated_at", "-id"],
+                condition=models.Q(deleted_at__isnull=True),
+                name="conversation_listed",
+            ),
+            models.Index(
+                fields=["folder", "is_archived", "-is_pinned", "-updated_at", "-id"], name="conversation_in_folder"
+            ),
+            models.Index(
+                fields=["deleted_at"], condition=models.Q(deleted_at__isnull=False), name="conversation_deleted"
+            ),
+        ]
         verbose_name = _("conversation")
         verbose_name_plural = _("conversations")
 

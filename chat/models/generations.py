@@ -37,6 +37,8 @@ class Generation(models.Model):
     error_code = models.CharField(_("error code"), max_length=40, blank=True)
     error_detail = models.TextField(_("error detail"), blank=True)
     """For administrators: the backend's own sentence and hint, without prompt or key."""
+    retry_at = models.DateTimeField(_("may be tried again"), null=True)
+    """When the backend said that it will take another request; only where it did."""
     assistant = models.ForeignKey(Assistant, models.SET_NULL, null=True, verbose_name=_("assistant"))
     assistant_name = models.CharField(_("assistant"), max_length=80)
     backend = models.CharField(_("backend"), max_length=80)
@@ -56,6 +58,10 @@ class Generation(models.Model):
     """Why there was no text yet when that was last told, in the words of ``backends.StageName``; idle once there is."""
     stage_position = models.PositiveIntegerField(_("place in the queue"), null=True)
     """1 is next; only while the stage is ``queued``."""
+    is_copy = models.BooleanField(_("copy"), default=False, editable=False)
+    """Of an answer in another conversation, from which a fork took it: it cost nothing, and is not counted as usage."""
+    is_imported = models.BooleanField(_("imported"), default=False, editable=False)
+    """It came with an import: this site did not write it, and its tokens and cost are nobody's use of this site."""
 
     objects = GenerationQuerySet.as_manager()
 
@@ -65,12 +71,13 @@ class Generation(models.Model):
             # Not a partial index: SQLite, which is sent parameters, cannot tell that their rows are in one.
             models.Index(fields=["status", "queued_at"], name="generation_by_status"),
             models.Index(fields=["-queued_at"], name="generation_newest"),
+            models.Index(fields=["backend", "status", "finished_at"], name="generation_outcomes"),
         ]
         verbose_name = _("generation")
         verbose_name_plural = _("generations")
 
     def __str__(self) -> str:
-        return f"{self.assistant_name} {self.status}"
+        return f"{self.assistant_name} {self.get_status_display()}"
 
     @property
     def is_running(self) -> bool:
@@ -83,6 +90,26 @@ class Generation(models.Model):
         if self.started_at and self.finished_at and self.started_at <= self.finished_at:
             return (self.finished_at - self.started_at).total_seconds()
         return None
+
+    @property
+    def was_continued(self) -> bool:
+        """Whether it was cut and written on: then the times are those of its last part alone."""
+        return bool(self.started_at and self.first_delta_at and self.first_delta_at < self.started_at)
+
+    @property
+    def seconds_to_text(self) -> float | None:
+        """How long the person waited for the first text; None where there was none, or the answer was continued."""
+        if self.first_delta_at is None or self.was_continued or self.first_delta_at < self.queued_at:
+            return None
+        return (self.first_delta_at - self.queued_at).total_seconds()
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        """How quickly it was written, from its first text on; None where that is not known or too short to say."""
+        if not (self.output_tokens and self.first_delta_at and self.finished_at) or self.was_continued:
+            return None
+        took = (self.finished_at - self.first_delta_at).total_seconds()
+        return self.output_tokens / took if took > 0.05 else None
 
 
 class DraftPiece(models.Model):

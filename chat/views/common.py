@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import uuid
-from typing import cast
+from typing import Any, cast
 
 from django.contrib.auth.decorators import login_required  # noqa: F401
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, render
+from django.template.loader import render_to_string
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods
@@ -21,7 +25,9 @@ from chat.refusals import (
     ConversationBusyError,
     ConversationGoneError,
     DrainedError,
+    FolderGoneError,
     KeyReusedError,
+    MessageGoneError,
     NotContinuableError,
     QuotaExceededError,
     RefusedError,
@@ -34,7 +40,9 @@ REFUSALS: dict[type[RefusedError], tuple[int, Promise]] = {
     ConversationBusyError: (409, _("An answer is still being written here. Wait for it, or cancel it.")),
     ConversationGoneError: (404, _("This conversation was deleted.")),
     DrainedError: (503, _("This assistant is being serviced. Choose another one, or try again later.")),
+    FolderGoneError: (422, _("This folder is not there any more. Choose another one.")),
     KeyReusedError: (422, _("This text was changed after it had been sent. Send it again to ask anew.")),
+    MessageGoneError: (404, _("This message was deleted.")),
     NotContinuableError: (409, _("There is nothing to continue here. Reload the page.")),
     QuotaExceededError: (429, _("You have used all that you may use for now.")),
     SiteBusyError: (503, _("The site is very busy. Try again in a moment.")),
@@ -89,9 +97,41 @@ def chosen_assistant(
     return next((assistant for assistant in assistants if assistant.pk == used), assistants[0] if assistants else None)
 
 
-def refuse(request: HttpRequest, message: Message, error: RefusedError) -> HttpResponse:
-    status, reason = REFUSALS[type(error)]
+def words_of(error: RefusedError) -> tuple[int, str]:
+    """Return the HTTP status of a refusal, and why and until when in words; a subclass may do without its own."""
+    status, words = next(REFUSALS[kind] for kind in type(error).__mro__ if kind in REFUSALS)
+    # Of one that an administrator caused, in their own words where they gave any.
+    reason = (str(error) if isinstance(error, DrainedError) else "") or str(words)
+    if error.resets_at is None:
+        return status, reason
+    at = timezone.localtime(error.resets_at)
+    form = "TIME_FORMAT" if at.date() == timezone.localdate() else "SHORT_DATETIME_FORMAT"
+    return status, f"{reason} {_('You can go on at %(time)s.') % {'time': date_format(at, form)}}"
+
+
+def with_retry_after(response: HttpResponse, error: RefusedError | None) -> HttpResponse:
+    """Tell programs, too, when it is no longer refused."""
+    if error and error.resets_at:
+        seconds = math.ceil((error.resets_at - timezone.now()).total_seconds())
+        response["Retry-After"] = str(max(seconds, 0))
+    return response
+
+
+def render_part(request: HttpRequest, part: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
+    """Return what belongs to one message: as a page of its own, or for a script that has a place for it.
+
+    ``heading`` says what it is.
+    """
     if wants_json(request):
-        return JsonResponse({"errors": {"__all__": [reason]}}, status=status)
-    context = {"reason": reason, "conversation": message.conversation if status != 404 else None}
-    return render(request, "chat/refused.html", context, status=status)
+        html = render_to_string(part, context, request)
+        return JsonResponse({"heading": str(context["heading"]), "html": html}, status=status)
+    return render(request, "chat/message.html", context | {"part": part}, status=status)
+
+
+def refuse(request: HttpRequest, message: Message, error: RefusedError) -> HttpResponse:
+    status, reason = words_of(error)
+    if wants_json(request):
+        return with_retry_after(JsonResponse({"errors": {"__all__": [reason]}}, status=status), error)
+    is_left = not isinstance(error, ConversationGoneError)
+    context = {"reason": reason, "conversation": message.conversation if is_left else None}
+    return with_retry_after(render(request, "chat/refused.html", context, status=status), error)

@@ -1,4 +1,4 @@
-"""What is done to a conversation as a whole: renamed, deleted, downloaded."""
+"""What is done to a conversation as a whole: renamed, deleted."""
 
 from __future__ import annotations
 
@@ -8,22 +8,19 @@ from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils.http import content_disposition_header
-from django.utils.text import slugify
-from django.views.decorators.http import require_safe
 
-from chat import history, pages
-from chat.conversations import delete_conversation, rename_conversation
+from chat.conversations import rename_conversation
 from chat.forms import TitleForm
+from chat.models import Folder
 from chat.refusals import ConversationGoneError
-from chat.runner import runner
-from chat.views.common import get_conversation_for_user, pages_and_forms, wants_json
+from chat.views.common import get_conversation_for_user, pages_and_forms, user_of, wants_json
+from chat.views.organising import delete_and_stop
 
 
 @pages_and_forms
 @login_required
 def rename(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
-    """Give the conversation another title."""
+    """Give the conversation another title; the page has its other options, too."""
     conversation = get_conversation_for_user(request, pk)
     form = TitleForm(request.POST or None, instance=conversation)
     if request.method == "POST" and form.is_valid():
@@ -36,7 +33,8 @@ def rename(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         return redirect(conversation)
     if request.method == "POST" and wants_json(request):
         return JsonResponse({"errors": form.errors}, status=422)
-    return render(request, "chat/rename.html", {"conversation": conversation, "form": form})
+    context = {"conversation": conversation, "form": form, "folders": Folder.objects.owned_by(user_of(request))}
+    return render(request, "chat/rename.html", context)
 
 
 @pages_and_forms
@@ -46,18 +44,7 @@ def delete(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     conversation = get_conversation_for_user(request, pk)
     if request.method != "POST":
         return render(request, "chat/delete.html", {"conversation": conversation})
-    for pk_of_running in delete_conversation(conversation):
-        runner.cancel(pk_of_running)
-    return JsonResponse({"url": reverse("chat:home")}) if wants_json(request) else redirect("chat:home")
-
-
-@require_safe
-@login_required
-def export(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
-    """Download the shown branch as Markdown."""
-    conversation = get_conversation_for_user(request, pk)
-    whole = history.branch(conversation, conversation.leaf_id, limit=100_000)
-    response = HttpResponse(pages.as_markdown(conversation, whole), content_type="text/markdown; charset=utf-8")
-    name = slugify(conversation.title, allow_unicode=True) or "conversation"
-    response["Content-Disposition"] = content_disposition_header(as_attachment=True, filename=f"{name}.md")
-    return response
+    delete_and_stop(user_of(request), [conversation.pk])
+    if wants_json(request):
+        return JsonResponse({"url": reverse("chat:home")})
+    return redirect(f"{reverse('chat:conversations')}?view=deleted")

@@ -10,22 +10,22 @@ from urllib.parse import quote
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils.cache import add_never_cache_headers, patch_vary_headers
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from backends import InvalidChatBackend, chat_backends
 from chat import events, history, pages
 from chat.forms import QuestionForm
 from chat.generation import Question, start_conversation, start_generation
-from chat.models import Assistant, Conversation, Generation, Message, Status
+from chat.models import Conversation, Generation, Message, Status
 from chat.refusals import KeyReusedError, RefusedError
 from chat.runner import runner
+from chat.views.assistants import assistants_to_choose
 from chat.views.common import (
-    REFUSALS,
     assistants_for,
     chosen_assistant,
     get_conversation_for_user,
@@ -33,7 +33,13 @@ from chat.views.common import (
     pages_and_forms,
     user_of,
     wants_json,
+    with_retry_after,
+    words_of,
 )
+from chat.views.organising import shown_listing
+
+WHOLE = 5000
+"""Messages at most on the page that shows a whole conversation."""
 
 
 @pages_and_forms
@@ -49,8 +55,30 @@ def home(request: HttpRequest) -> HttpResponse:
 @require_safe
 @login_required
 def conversation(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
-    """Show the newest turns of a branch, or with ``?before=<id>`` the ones before a message."""
-    return render_page(request, get_conversation_for_user(request, pk))
+    """Show the newest turns of a conversation, or those at the place that the address names.
+
+    ``?before=<id>`` and ``?after=<id>`` are the turns beside a message, ``?message=<id>`` those around it on its
+    branch, ``?all`` is the whole branch. As JSON these are turns for a page that is open and goes on in that direction.
+    """
+    found = get_conversation_for_user(request, pk)
+    if wants_json(request):
+        response: HttpResponse = JsonResponse(_stretch_as_json(request, found))
+        add_never_cache_headers(response)
+    else:
+        response = render_page(request, found)
+    # The browser may keep both, and shall not show one for the other.
+    patch_vary_headers(response, ["Accept"])
+    return response
+
+
+def _stretch_as_json(request: HttpRequest, conversation: Conversation) -> dict[str, Any]:
+    stretch = _stretch(request, conversation)
+    return {
+        "html": render_turns(request, conversation, stretch.messages),
+        "has_earlier": stretch.has_earlier,
+        "has_newer": stretch.has_newer,
+        "is_live": stretch.is_live,
+    }
 
 
 @pages_and_forms
@@ -59,7 +87,8 @@ def messages(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """Send a message, or return the shown branch as JSON, for a page that missed something."""
     conversation = get_conversation_for_user(request, pk)
     if request.method == "POST":
-        return send(request, partial(start_generation, conversation), partial(_render_refused, request, conversation))
+        show = partial(_render_refused, request, conversation)
+        return send(request, partial(start_generation, conversation), show, conversation)
     channels = [events.user_channel(user_of(request).pk), events.conversation_channel(pk)]
     event_id = events.current_event_id(channels)
     shown = history.branch(conversation, conversation.leaf_id, settings.CHAT_PAGE_MESSAGES)
@@ -88,30 +117,37 @@ def _snapshot(message: Message) -> dict[str, Any]:
 @never_cache
 @login_required
 def turn(request: HttpRequest, pk: uuid.UUID, message: int) -> HttpResponse:
-    """Return one turn as HTML."""
+    """Return one turn as HTML, or as JSON what is stored of it."""
     found = get_message_for_user(request, pk, message)
-    return HttpResponse(render_turns(request, found.conversation, history.branch(found.conversation, found.pk, 1)))
+    alone = history.branch(found.conversation, found.pk, 1)
+    if not alone:
+        raise Http404  # deleted a moment ago
+    if wants_json(request):
+        return JsonResponse(_snapshot(alone[0]))
+    return HttpResponse(render_turns(request, found.conversation, alone))
 
 
 def send(
     request: HttpRequest,
     store: Callable[[Question], Generation],
     show: Callable[[QuestionForm, int], HttpResponse],
+    conversation: Conversation | None = None,
 ) -> HttpResponse:
     """Store what was sent and start the answer, or say why not; what was typed comes back."""
-    form = QuestionForm(request.POST, assistants=assistants_for(request))
-    status = 422
+    form = QuestionForm(request.POST, assistants=assistants_for(request), conversation=conversation)
+    status, refusal = 422, None
     if form.is_valid():
         try:
             return answer_with_turns(request, store(form.question()), 2)
         except RefusedError as error:
-            status, reason = REFUSALS[type(error)]
-            form.add_error(None, str(reason))
+            refusal = error
+            status, reason = words_of(error)
+            form.add_error(None, reason)
             if isinstance(error, KeyReusedError):
                 form.renew_key()
     if wants_json(request):
-        return JsonResponse({"errors": form.errors}, status=status)
-    return show(form, status)
+        return with_retry_after(JsonResponse({"errors": form.errors}, status=status), refusal)
+    return with_retry_after(show(form, status), refusal)
 
 
 def answer_with_turns(request: HttpRequest, generation: Generation, count: int) -> HttpResponse:
@@ -144,41 +180,48 @@ def render_page(
         channels.append(events.conversation_channel(conversation.pk))
         events_path = reverse("chat:events", args=[conversation.pk])
     event_id = events.current_event_id(channels)
-    assistants = list(assistants_for(request))
-    for assistant in assistants:
-        assistant.sends_data_away = _sends_data_away(assistant)  # type: ignore[attr-defined]
+    assistants = assistants_to_choose(request)
+    form = form or QuestionForm(assistants=assistants_for(request), conversation=conversation)
+    chosen = chosen_assistant(request, assistants, conversation, form)
     context: dict[str, Any] = {
         "conversation": conversation,
-        "sidebar": pages.sidebar(user),
+        "listing": shown_listing(request),
         "assistants": assistants,
-        "assistant": chosen_assistant(request, assistants, conversation, form),
+        "assistant": chosen,
         "events_url": f"{events_path}?lastEventId={quote(event_id)}",
-        "form": form or QuestionForm(assistants=assistants_for(request)),
+        "form": form,
+        "panel": form.panel(chosen),
+        "most_characters": settings.CHAT_MAX_MESSAGE_LENGTH,
         "turns": [],
-        "earlier_url": None,
+        "is_live": True,
     }
     if conversation:
         context |= _turns_context(request, conversation)
     return render(request, "chat/conversation.html", context, status=status)
 
 
-def _sends_data_away(assistant: Assistant) -> bool:
-    try:
-        return chat_backends[assistant.backend].sends_data_away
-    except InvalidChatBackend:
-        return True
-
-
 def _turns_context(request: HttpRequest, conversation: Conversation) -> dict[str, Any]:
-    newest = conversation.leaf_id
-    if before := request.GET.get("before"):
-        newest = get_object_or_404(conversation.messages, pk=before).parent_id if before.isdecimal() else newest
-    shown = history.branch(conversation, newest, settings.CHAT_PAGE_MESSAGES)
-    earlier = shown[0].pk if shown and shown[0].parent_id else None
+    stretch = _stretch(request, conversation)
+    url = conversation.get_absolute_url()
+    shown = stretch.messages
+    wanted = request.GET.get("message", "")
     return {
         "turns": pages.turns(conversation, shown),
-        "earlier_url": f"{conversation.get_absolute_url()}?before={earlier}" if earlier else None,
+        "earlier_url": f"{url}?before={shown[0].pk}" if stretch.has_earlier else None,
+        "newer_url": f"{url}?after={shown[-1].pk}" if shown and stretch.has_newer else None,
+        "is_live": stretch.is_live,
+        "other_branch": None if stretch.is_shown else wanted,
     }
+
+
+def _stretch(request: HttpRequest, conversation: Conversation) -> history.Stretch:
+    """Return the messages at the place that the address names; without one that is a number, the newest."""
+    limit = settings.CHAT_PAGE_MESSAGES
+    for word, find in (("before", history.before), ("after", history.after), ("message", history.around)):
+        place = request.GET.get(word, "")
+        if place.isdecimal():
+            return find(conversation, get_object_or_404(conversation.messages, pk=place), limit)
+    return history.newest(conversation, max(WHOLE, limit) if "all" in request.GET else limit)
 
 
 def render_turns(request: HttpRequest, conversation: Conversation, shown: list[Message]) -> str:

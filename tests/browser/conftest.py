@@ -19,6 +19,11 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+DEFAULTS = {
+    "viewport": {"width": 1280, "height": 800},
+    # Past it, a test could not hold a request back; tests/browser/test_installable.py is about it.
+    "service_workers": "block",
+}
 expect.set_options(timeout=15_000)
 
 
@@ -61,12 +66,13 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
     contexts, complaints = [], []
 
     def complain(message) -> None:
-        # A page that is not there and a server that is down are what some tests are about.
-        if message.type == "error" and not re.search(r"net::ERR|status of 40[49]|status of 422", message.text):
+        # A page that is not there, a refusal and a server that is down are what some tests are about.
+        expected = r"net::ERR|status of (40[349]|410|422|429|50[03])"
+        if message.type == "error" and not re.search(expected, message.text):
             complaints.append(message.text)
 
     def open_one(**options) -> Page:
-        context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
+        context = browser.new_context(**{**DEFAULTS, **options})
         contexts.append(context)
         page = context.new_page()
         page.on("console", complain)

@@ -222,7 +222,7 @@ def test_rename_and_delete(page, site):
     conversation = page.url
     page.goto(conversation + "delete/")
     page.locator("form button").last.click()
-    page.wait_for_url(f"{site.url}/")
+    page.wait_for_url(f"{site.url}/conversations/?view=deleted")
     assert page.goto(conversation).status == 404
 
 

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
-from chat.models import Conversation
+from chat.models import Conversation, Folder, ImportBatch, Share
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("no_runner")]
 
@@ -18,13 +18,38 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 TABLE = {
     "chat:home": "user",
     "chat:healthz": "public",
+    "chat:assistants_health": "user",
+    "chat:diagram": "public",
     "chat:user_events": "user",
+    "chat:search": "user",
+    "chat:preferences": "user",
+    "chat:sign_out_elsewhere": "user",
+    "chat:manifest": "public",
+    "chat:service_worker": "public",
+    "chat:offline": "public",
     "chat:setup": "token",
+    "chat:conversations": "user",
+    "chat:change": "user",
+    "chat:folders": "user",
+    "chat:folder": "owner",
+    "chat:folder_delete": "owner",
     "chat:conversation": "owner",
     "chat:events": "owner",
     "chat:rename": "owner",
     "chat:delete": "owner",
     "chat:export": "owner",
+    "chat:share": "owner",
+    "chat:share_renew": "owner",
+    "chat:share_revoke": "owner",
+    "chat:shared": "token",
+    "chat:shared_links": "user",
+    "chat:data": "user",
+    "chat:export_all": "user",
+    "chat:upload": "user",
+    "chat:import": "owner",
+    "chat:import_run": "owner",
+    "chat:import_undo": "owner",
+    "chat:import_discard": "owner",
     "chat:messages": "owner",
     "chat:turn": "owner",
     "chat:edit": "owner",
@@ -32,6 +57,11 @@ TABLE = {
     "chat:continue": "owner",
     "chat:cancel": "owner",
     "chat:show": "owner",
+    "chat:fork": "owner",
+    "chat:delete_message": "owner",
+    "chat:details": "owner",
+    "chat:feedback": "owner",
+    "set_language": "public",
     "account_login": "public",
     "account_logout": "public",
     "account_inactive": "public",
@@ -69,7 +99,10 @@ def path(name: str, conversation: Conversation) -> str:
         "pk": conversation.pk,
         # An answer; or the question before it, which alone can be edited.
         "message": conversation.leaf.parent_id if name == "chat:edit" else conversation.leaf_id,
+        "folder": Folder.objects.get_or_create(owner=conversation.owner, name="Work")[0].pk,
         "token": "forged",
+        "share": _share(conversation) if "share" in name else 0,
+        "batch": ImportBatch.objects.get_or_create(owner=conversation.owner, file_name="f")[0].pk,
         "key": "forged",
         "uidb36": "1",
         "object_id": conversation.leaf_id,
@@ -83,6 +116,10 @@ def path(name: str, conversation: Conversation) -> str:
     for pattern in get_resolver().reverse_dict.getlist(name) or _of_namespace(name):
         return reverse(name, kwargs={word: words[word] for word in pattern[0][0][1]})
     raise AssertionError(name)
+
+
+def _share(conversation: Conversation) -> int:
+    return Share.objects.get_or_create(conversation=conversation, revoked_at=None)[0].pk
 
 
 def _of_namespace(name: str):
@@ -129,7 +166,7 @@ def test_strangers_and_staff_find_nothing(client, request, conversation, name, p
 def test_the_owner_is_served(alice_client, conversation, name):
     url = path(name, conversation)
     assert alice_client.get(url).status_code in {200, 405}
-    if name != "chat:delete":
+    if name not in {"chat:delete", "chat:folder_delete", "chat:import_discard"}:
         assert alice_client.post(url).status_code in {200, 204, 302, 405, 409, 422}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from html.parser import HTMLParser
 
 import pytest
@@ -27,7 +28,7 @@ class Elements(HTMLParser):
 def assert_harmless(html: str) -> None:
     for tag, attributes in Elements(html).found:
         assert tag not in {"script", "style", "iframe", "form", "input", "object", "embed", "svg", "base", "meta"}, html
-        assert set(attributes) <= {"href", "src", "alt", "title", "rel", "class", "start"}, html
+        assert set(attributes) <= {"href", "src", "alt", "title", "rel", "class", "start", "target"}, html
         for name in ("href", "src"):
             target = re.sub(r"[\x00-\x20]", "", attributes.get(name) or "").lower()
             assert not re.match(r"(javascript|vbscript|data|file|blob):", target), html
@@ -58,6 +59,67 @@ def test_images_of_other_hosts_become_links():
     assert "<img" not in render("![a](//evil.example/x.png)")
     assert render(r"![a](/\evil.example/x.png)") == '<p><img src="/%5Cevil.example/x.png" alt="a"></p>\n'
     assert '<img src="/static/x.png" alt="a">' in render("![a](/static/x.png)")
+
+
+def test_a_foreign_image_names_its_host():
+    html = render("![a](https://user@evil.example:8080/x.png)")
+    assert '<a class="image" href="https://user@evil.example:8080/x.png" target="_blank"' in html
+    assert ">a <small>evil.example</small></a>" in html
+
+
+def test_images_in_the_text_are_pixels():
+    assert '<img src="data:image/png;base64,AAAA" alt="a">' in render("![a](data:image/png;base64,AAAA)")
+    assert "<img" not in render("![a](data:image/svg+xml;base64,AAAA)")
+    assert "<a" not in render("[a](data:image/png;base64,AAAA)").replace("<a rel", "")
+
+
+def test_tasks():
+    html = render("- [ ] todo\n- [x] done\n- [x]no")
+    assert '<li class="task"><span class="box">☐</span> todo</li>' in html
+    assert '<li class="task"><span class="box done">☑</span> done</li>' in html
+    assert "<li>[x]no</li>" in html
+
+
+@pytest.mark.parametrize(
+    ("text", "tex"),
+    [
+        ("a $x^2$ b", "x^2"),
+        ("the $n$th", "n"),
+        ("값 $x$는", "x"),
+        (r"\(a_1\)", "a_1"),
+        ("$$x$$ in a line", "x"),
+        ("$$\na_1\n$$", "a_1"),
+        ("\\[\nx\n\\]", "x"),
+    ],
+)
+def test_maths(text, tex):
+    assert re.search(rf'class="math(?: display)?">{re.escape(tex)}</', render(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "$5 and $10",
+        "US$5 or C$6$",
+        "`$x$`",
+        "    $x$",
+        "$HOME/$USER",
+        "$ x $",
+        r"\$x\$",
+        "$$\na\n\nb\n$$",
+        r"\[optional\]",
+        "a$b$c",
+    ],
+)
+def test_no_maths(text):
+    assert "math" not in render(text)
+
+
+@pytest.mark.parametrize("text", ["$a " * 20_000, "\\(" * 20_000, "\\[\n" * 10_000, "$$x\n" * 10_000, "$" * 20_000])
+def test_maths_without_an_end_are_read_in_time(text):
+    began = time.process_time()
+    render(text)
+    assert time.process_time() - began < 5
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ from chat.generation import (
 )
 from chat.models import Conversation, DraftPiece, Generation, Message, Status, User
 from chat.queue import DeathWatch, claim, renew
-from chat.refusals import ConversationGoneError, RefusedError
+from chat.refusals import ConversationGoneError, MessageGoneError, RefusedError
 from chat.runner import Runner
 from chat.writing import run_generation
 from tests.conftest import PASSWORD
@@ -100,6 +100,12 @@ class Tab:
 
     def delete(self, conversation):
         return self.post("delete", conversation.pk)
+
+    def delete_message(self, message):
+        return self.post("delete_message", message.conversation_id, message.pk)
+
+    def fork(self, message):
+        return self.post("fork", message.conversation_id, message.pk)
 
 
 @pytest.fixture
@@ -268,7 +274,7 @@ class TestBranches:
         old = newest(conversation)
         tabs[0].regenerate(old)
         running = claim_one("worker")
-        assert tabs[1].show(old).status_code == 302
+        assert tabs[1].show(old).status_code == 200
         conversation.refresh_from_db()
         assert conversation.leaf_id == old.pk
         assert tabs[1].send(conversation).status_code == 201
@@ -288,7 +294,7 @@ class TestBranches:
             tabs[0].regenerate(old)
             cancel_generation(newest(conversation).generation)
             responses = at_once(partial(tabs[0].send, conversation), partial(tabs[1].show, old))
-            assert statuses(responses) in ([201, 302], [302, 409])
+            assert statuses(responses) in ([200, 201], [200, 409])
             conversation.refresh_from_db()
             assert not conversation.leaf.children.exists()
 
@@ -372,7 +378,7 @@ class TestEnd:
 
 class TestDelete:
     def test_while_answers_are_written(self, tabs, ask, scripted, runner, published):
-        """The backends stop, nothing remains, and the open tabs are told."""
+        """The backends stop, nothing is found, what was written is kept for an undo, and the open tabs are told."""
         conversations = [ask(scripted, "forever").message.conversation for _ in range(6)]
         runner.wake()
         until(lambda: DraftPiece.objects.values("message").distinct().count() == 6)
@@ -381,7 +387,9 @@ class TestDelete:
         until(lambda: ScriptedBackend.open == 0, 3)
         runner.stop()
         assert not DraftPiece.objects.exists()
-        assert not Generation.objects.exists()
+        assert not Conversation.objects.kept().exists()
+        assert set(Generation.objects.values_list("status", flat=True)) == {Status.CANCELLED}
+        assert not Message.objects.filter(content="").exists()
         told = [data["conversation"] for _, event, data in published if event == "conversation.deleted"]
         assert sorted(told) == sorted(str(conversation.pk) for conversation in conversations)
 
@@ -410,8 +418,8 @@ class TestDelete:
             conversation = answered()
             deleted, sent = at_once(partial(tabs[0].delete, conversation), partial(tabs[1].send, conversation))
             assert (deleted.status_code, sent.status_code) in {(200, 201), (200, 404)}
-            assert not Conversation.objects.exists()
-            assert not Generation.objects.exists()
+            assert not Conversation.objects.kept().exists()
+            assert not Generation.objects.unfinished().exists()
 
     def test_sending_to_what_is_gone_keeps_the_text(self, tabs, answered, monkeypatch):
         conversation = answered()
@@ -429,7 +437,7 @@ class TestDelete:
         assert "This conversation was deleted." in page
         assert "My long text" in page
         assert f'action="{reverse("chat:home")}"' in page
-        assert not Message.objects.exists()
+        assert not Message.objects.filter(content="My long text").exists()
 
     def test_twice(self, tabs, answered, published):
         for _ in range(ROUNDS):
@@ -464,8 +472,82 @@ class TestDelete:
         tabs[0].delete(conversation)
         with pytest.raises(ConversationGoneError):
             calls[name]()
-        assert not Conversation.objects.exists()
-        assert not Message.objects.exists()
+        assert not Conversation.objects.kept().exists()
+        assert Message.objects.count() == 2
+
+
+class TestDeletedMessages:
+    @pytest.fixture
+    def twice(self, answered, echo) -> Callable[[], Conversation]:
+        """Make a conversation whose question has two answers, both cut."""
+
+        def make() -> Conversation:
+            conversation = answered()
+            generation = regenerate(newest(conversation), echo)
+            Message.objects.filter(pk=generation.pk).update(content="Another beginning")
+            cancel_generation(generation)
+            return Conversation.objects.select_related("owner").get(pk=conversation.pk)
+
+        return make
+
+    @pytest.mark.parametrize("name", ["send", "regenerate", "resume", "edit", "show", "fork"])
+    def test_at_the_same_moment(self, tabs, twice, name):
+        """Whoever is first, what is shown is the end of a branch, and nothing hangs below what is gone."""
+        for _ in range(ROUNDS):
+            conversation = twice()
+            answer, question = newest(conversation), newest(conversation, "user")
+            subject = {"send": conversation, "edit": question}.get(name, answer)
+            other = partial(getattr(tabs[1], name), subject)
+            deleted, did = at_once(partial(tabs[0].delete_message, answer), other)
+            assert deleted.status_code in {200, 409}
+            assert did.status_code in {200, 201, 404, 409}
+            if deleted.status_code == 409:
+                assert did.status_code == 201
+            assert Message.objects.filter(pk=answer.pk).exists() == (deleted.status_code == 409)
+            check(conversation)
+
+    def test_twice(self, tabs, twice, published):
+        for _ in range(ROUNDS):
+            published.clear()
+            conversation = twice()
+            responses = at_once(*[partial(tab.delete_message, newest(conversation)) for tab in tabs])
+            assert statuses(responses) in ([200, 200], [200, 404])
+            assert [event for _, event, _ in published].count("message.deleted") == 1
+            assert conversation.messages.count() == 2
+            check(conversation)
+
+    def test_two_versions(self, tabs, twice):
+        """Both go; the question is left."""
+        for _ in range(ROUNDS):
+            conversation = twice()
+            answers = conversation.messages.filter(role="assistant")
+            responses = at_once(*[partial(tabs[0].delete_message, answer) for answer in answers])
+            assert statuses(responses) == [200, 200]
+            conversation.refresh_from_db()
+            assert conversation.leaf_id == newest(conversation, "user").pk
+
+    def test_while_the_answer_below_it_is_written(self, tabs, answered):
+        conversation = answered()
+        tabs[1].send(conversation)
+        for message in conversation.messages.all():
+            assert tabs[0].delete_message(message).status_code == 409
+        assert conversation.messages.count() == 4
+        check(conversation)
+
+    @pytest.mark.parametrize("name", ["show", "regenerate", "edit"])
+    def test_what_comes_too_late(self, tabs, twice, echo, name):
+        """A version that is not shown goes while another tab does something with it."""
+        conversation = twice()
+        old = conversation.messages.filter(role="assistant").select_related("conversation__owner", "generation").first()
+        calls = {
+            "show": partial(show_branch, old),
+            "regenerate": partial(regenerate, old, echo),
+            "edit": partial(edit_question, old, Question(content="Other words", assistant=echo, key=uuid.uuid4())),
+        }
+        tabs[0].delete_message(old)
+        with pytest.raises(MessageGoneError):
+            calls[name]()
+        check(conversation)
 
 
 class TestRename:

@@ -82,7 +82,7 @@ class Reader:
         self.now += 1
         data = data or {}
         match kind:
-            case "stream-reset":
+            case "stream-reset" | "message.deleted":
                 self.is_stale = True
             case "stream-open":
                 self.is_stale |= self.is_open and bool(self.running)

@@ -42,6 +42,10 @@ def continued(message: int = 2) -> Step:
     return "message.continued", {"message": message, "status": "queued"}
 
 
+def deleted(message: int, parent: int | None) -> Step:
+    return "message.deleted", {"message": message, "parent": parent}
+
+
 def stage(message: int = 2) -> Step:
     return "generation.stage", {"message": message, "stage": "reading", "position": None, "progress": None}
 
@@ -176,6 +180,21 @@ CASES: dict[str, list[Step]] = {
     ],
     "a snapshot has nothing of the page": [*page("Good"), ASK, snapshot((70, 69, "So?", None), (71, 70, "", "queued"))],
     "a message is gone": [*page("Good", "completed"), ASK, snapshot(Q)],
+    # Deletions
+    "a message is deleted with what follows it": [
+        *page("Good", "completed"), created(3, 2, None), created(4, 3), finished(0, 4), deleted(2, 1), ASK, snapshot(Q),
+    ],
+    "a deletion shows another version": [
+        *page("Good", "completed"), deleted(2, 1), ASK, snapshot(Q, (7, 1, "Bad", "in_progress")), delta(3, "!", 7),
+    ],
+    "the first message is deleted": [*page("Good", "completed"), deleted(1, None), ASK, snapshot()],
+    "a deletion while a snapshot is on its way needs another": [
+        *page("Good", "completed"), RESET, ASK, deleted(2, 1), page("Good", "completed")[1], ASK, snapshot(Q),
+    ],
+    "a deletion is repeated": [*page("Good", "completed"), deleted(9, 1), *page("Good", "completed"), deleted(9, 1)],
+    "a late piece of a deleted message": [
+        *page("Good"), deleted(2, 1), ASK, snapshot(Q), delta(4, " day"), finished(8),
+    ],
     "a stage is no text": [*page(), stage(), stage(), delta(0, "Good")],
     "an event of another version is passed over": [*page("Good"), ("message.rated", {"message": 2}), delta(4, "!")],
     "the list is no message": [

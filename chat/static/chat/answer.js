@@ -1,5 +1,6 @@
 // One answer while it is written: shows what its reader has, at most once a frame.
-import { announce, decorate, say } from "chat/page";
+import { decorate, enrich } from "chat/decorate";
+import { announce, say } from "chat/page";
 import { isNews, wordsOf } from "chat/stage";
 
 const HANGUL = /[\u1100-\u11ff\u3130-\u318f\uac00-\ud7a3]/;
@@ -25,6 +26,8 @@ export class LiveAnswer {
     /** @type {import("./markdown.js").Rendering | null | undefined} undefined while the renderer is on its way */
     this.rendering = undefined;
     this.rendered = "";
+    /** How many of its blocks are for ever as they are. */
+    this.enriched = 0;
     this.frame = 0;
     this.waitUntil = 0;
     this.isEnding = false;
@@ -69,12 +72,13 @@ export class LiveAnswer {
     const began = performance.now();
     if (this.rendering && !text.startsWith(this.rendered)) {
       this.rendering = /** @type {any} */ (new /** @type {any} */ (this.rendering.constructor)(this.prose));
+      this.enriched = 0;
     }
     this.rendered = text;
     if (this.rendering) {
       this.prose.classList.remove("plain");
       this.rendering.update(text);
-      decorate(this.prose);
+      this.decorate(this.rendering);
     } else if (this.rendering === null || !this.prose.firstElementChild) {
       this.prose.classList.add("plain");
       this.prose.textContent = text;
@@ -84,6 +88,16 @@ export class LiveAnswer {
     // A slow machine shall spend most of its time on the reader, not on us.
     this.waitUntil = took > 8 ? began + 5 * took : 0;
     this.article.dispatchEvent(new CustomEvent("chat:grown", { bubbles: true }));
+  }
+
+  /**
+   * Give what was just written its buttons, and what will not change any more its colours.
+   * @param {import("./markdown.js").Rendering} rendering
+   */
+  decorate(rendering) {
+    for (const node of rendering.touched) decorate(node);
+    for (const node of rendering.finished(this.enriched)) enrich(node);
+    this.enriched = rendering.settled.length;
   }
 
   /**

@@ -1,7 +1,9 @@
 // <chat-log>: the turns, and the one EventSource that tells what happens to them.
 import { LiveAnswer } from "chat/answer";
-import { announce, copy, decorate, post, say } from "chat/page";
+import { decorate } from "chat/decorate";
+import { announce, post, say } from "chat/page";
 import { Branch, isUnfinished } from "chat/reader";
+import { adopt, articlesOf, idOf, offerCopying } from "chat/turns";
 
 /** Pixels from the end that still count as being at the end. */
 const NEAR = 60;
@@ -13,7 +15,8 @@ const PAUSE = 1000;
 const LONGEST_PAUSE = 5000;
 /** Events that tell something of the messages. */
 const HEARD = [
-  "message.created", "message.delta", "message.finished", "message.continued", "generation.stage", "stream-open", "stream-reset",
+  "message.created", "message.delta", "message.finished", "message.continued", "message.deleted",
+  "generation.stage", "stream-open", "stream-reset",
 ];
 
 export class ChatLog extends HTMLElement {
@@ -31,13 +34,12 @@ export class ChatLog extends HTMLElement {
     this.follows = true;
     this.retryAfter = PAUSE;
 
-    decorate(this);
-    this.listen();
+    this.prepare(this);
+    this.addEventListener("chat:grown", () => this.stick());
     for (const article of this.articles) {
       this.branch.put(idOf(article), this.branch.newest);
       this.read(article, this.branch.now);
     }
-    for (const button of this.querySelectorAll("[data-copy]")) /** @type {HTMLElement} */ (button).hidden = false;
     this.keepToTheEnd();
     this.connect();
   }
@@ -53,17 +55,18 @@ export class ChatLog extends HTMLElement {
 
   /** The answer at the end of the shown branch, if it is being written. */
   get running() {
-    const last = this.articles.at(-1);
-    return (last && this.live.get(idOf(last))) || null;
+    return this.live.get(this.branch.newest ?? 0) ?? null;
   }
 
   get articles() {
-    return /** @type {HTMLElement[]} */ ([...this.turns?.querySelectorAll(":scope > .turn") ?? []]);
+    // Not by a selector, which would look into thousands of turns.
+    return /** @type {HTMLElement[]} */ ([...this.turns?.children ?? []].filter((child) => child.matches(".turn")));
   }
 
   /** @param {number} id @returns {HTMLElement | null} */
   turn(id) {
-    return this.turns?.querySelector(`:scope > [data-message="${id}"]`) ?? null;
+    const article = document.getElementById(`message-${id}`);
+    return article?.parentElement === this.turns ? article : null;
   }
 
   // ---------- the event stream ----------
@@ -83,6 +86,8 @@ export class ChatLog extends HTMLElement {
     /** @type {Record<string, (data: any) => void>} */
     const handlers = {
       "conversation.updated": (data) => this.dispatch("chat:conversation", data),
+      "conversation.restored": (data) => this.dispatch("chat:conversation", { ...data, restored: true }),
+      "conversation.folders": () => this.dispatch("chat:folders"),
       "conversation.deleted": (data) => this.dispatch("chat:deleted", data),
       "stream-error": (data) => data.condition === "forbidden" && this.askWhoWeAre(),
     };
@@ -200,6 +205,7 @@ export class ChatLog extends HTMLElement {
    */
   hear(kind, data) {
     if (this.isAtNewest) this.branch.hear(kind, data);
+    if (kind === "message.deleted") return void this.miss();
     if (kind === "generation.stage") this.live.get(data.message)?.showStage(data);
     else if (kind === "message.created") this.show();
     else this.showOne(data.message);
@@ -208,8 +214,8 @@ export class ChatLog extends HTMLElement {
 
   /** Make the turns those of the branch that was heard. */
   show() {
-    const { ids } = this.branch;
-    for (const article of this.articles) if (!ids.includes(idOf(article))) this.drop(article);
+    const ids = new Set(this.branch.ids);
+    for (const article of this.articles) if (!ids.has(idOf(article))) this.drop(article);
     for (const id of ids) this.showOne(id);
   }
 
@@ -269,12 +275,20 @@ export class ChatLog extends HTMLElement {
   }
 
   /**
+   * Give turns what only scripts can do.
+   * @param {HTMLElement} root
+   */
+  prepare(root) {
+    decorate(root);
+    offerCopying(root);
+  }
+
+  /**
    * @param {HTMLElement} article  that has just come onto the page
    * @param {number} askedAt
    */
   settle(article, askedAt) {
-    decorate(article);
-    for (const button of article.querySelectorAll("[data-copy]")) /** @type {HTMLElement} */ (button).hidden = false;
+    this.prepare(article);
     this.read(article, askedAt);
     if (this.live.has(idOf(article))) announce(say("answering"));
     this.stick();
@@ -306,20 +320,73 @@ export class ChatLog extends HTMLElement {
    */
   append(html, after = this.branch.newest) {
     this.follows = true;
+    // Events may have been quicker: this is older than all of them.
+    this.putAfter(html, after, 0);
+  }
+
+  /**
+   * Show another version of a message, with what follows it, in the place of the one that is shown.
+   * @param {string} html
+   * @param {number | null} after  the message before it
+   * @param {number} askedAt
+   * @returns {number[]} the messages that are shown instead
+   */
+  turnTo(html, after, askedAt) {
+    this.follows = false;
+    this.branch.turn();
+    return this.putAfter(html, after, askedAt);
+  }
+
+  /**
+   * @param {string} html
+   * @param {number | null} after
+   * @param {number} askedAt
+   * @returns {number[]}
+   */
+  putAfter(html, after, askedAt) {
     // The branch took another way meanwhile: the snapshot says which.
     if (after !== null && !this.branch.reader(after)) {
       this.branch.fail();
       this.resync();
-      return;
+      return [];
     }
-    for (const article of articlesOf(html)) {
+    const articles = articlesOf(html);
+    for (const article of articles) {
       const id = idOf(article);
       if (!this.branch.reader(id)) this.branch.put(id, after);
-      // Events may have been quicker: this is older than all of them.
-      if (!this.turn(id)) this.place(article, 0);
+      if (!this.turn(id)) this.place(article, askedAt);
       after = id;
     }
     this.show();
+    return articles.map(idOf);
+  }
+
+  /** @param {HTMLElement} article @returns {number | null} the message before it on the page */
+  before(article) {
+    const { articles } = this;
+    const before = articles[articles.indexOf(article) - 1];
+    return before ? idOf(before) : null;
+  }
+
+  /** A message is gone, with what followed it: show what is left, and how many versions there are of it. */
+  async miss() {
+    // What an earlier part of the conversation begins with may be gone.
+    if (!this.isAtNewest) return location.assign(location.pathname);
+    this.branch.fail();
+    await this.resync();
+    const last = this.articles.at(-1);
+    for (const article of this.articles) {
+      if (article.querySelector("[data-pager]") || (article === last && article.dataset.role === "user")) this.renew(article);
+    }
+  }
+
+  /** Take from the server what is around the text of a message. @param {HTMLElement} article */
+  async renew(article) {
+    const fresh = await this.fetchTurn(idOf(article));
+    const isWritten = this.live.has(idOf(article)) || fresh?.getAttribute("aria-busy") === "true";
+    if (!fresh || !article.isConnected || isWritten) return;
+    adopt(article, fresh);
+    offerCopying(article);
   }
 
   /**
@@ -343,8 +410,7 @@ export class ChatLog extends HTMLElement {
       // The text stays as it is, and with it what the reader has selected.
       old.removeAttribute("aria-busy");
       old.dataset.status = fresh.dataset.status;
-      for (const part of old.querySelectorAll(":scope > :not(h2, [data-prose])")) part.remove();
-      old.append(...fresh.querySelectorAll(":scope > :not(h2, [data-prose])"));
+      adopt(old, fresh);
       this.settle(old, askedAt);
     } else {
       this.place(fresh, askedAt);
@@ -376,49 +442,7 @@ export class ChatLog extends HTMLElement {
     if (!answer.ok) this.dispatch("chat:error", answer.reason);
   }
 
-  /** @param {HTMLFormElement} form */
-  async regenerate(form) {
-    const old = /** @type {HTMLElement} */ (form.closest(".turn"));
-    const before = this.articles[this.articles.indexOf(old) - 1];
-    const data = new FormData(form);
-    const assistant = new FormData(/** @type {HTMLFormElement} */ (document.getElementById("composer"))).get("assistant");
-    if (assistant) data.set("assistant", assistant);
-    for (const button of old.querySelectorAll("button")) button.disabled = true;
-    const answer = await post(form.action, data);
-    for (const button of old.querySelectorAll("button")) button.disabled = false;
-    if (!answer.ok) return this.dispatch("chat:error", answer.reason);
-    this.append(answer.data.html, before ? idOf(before) : null);
-  }
-
   // ---------- the reader ----------
-
-  listen() {
-    this.addEventListener("submit", (event) => {
-      const form = /** @type {HTMLFormElement} */ (event.target);
-      if (!form.matches("[data-regenerate]")) return;
-      event.preventDefault();
-      this.regenerate(form);
-    });
-    this.addEventListener("click", (event) => {
-      const button = event.target instanceof Element ? event.target.closest("[data-copy]") : null;
-      if (button) this.copy(/** @type {HTMLElement} */ (button));
-    });
-    this.addEventListener("chat:grown", () => this.stick());
-  }
-
-  /** @param {HTMLElement} button */
-  async copy(button) {
-    const article = /** @type {HTMLElement} */ (button.closest(".turn"));
-    const prose = /** @type {HTMLElement} */ (article.querySelector("[data-prose]"));
-    const id = Number(article.dataset.message);
-    const response = await fetch(this.dataset.messages ?? "", { headers: { Accept: "application/json" } }).catch(() => null);
-    const snapshot = response?.ok && !response.redirected ? await response.json() : { messages: [] };
-    const message = snapshot.messages.find((/** @type {{id: number}} */ item) => item.id === id);
-    if (!(await copy(message?.text ?? prose.innerText))) return;
-    button.classList.add("done");
-    announce(say("copied"));
-    setTimeout(() => button.classList.remove("done"), 1600);
-  }
 
   /** Follow the text to its end unless the reader scrolled away from it. */
   keepToTheEnd() {
@@ -432,7 +456,7 @@ export class ChatLog extends HTMLElement {
     };
     scroller.addEventListener("scroll", () => {
       // A position that we did not write is the reader's.
-      if (left() < NEAR) this.follows = true;
+      if (left() < NEAR) this.follows = this.isAtNewest;
       else if (Math.abs(scroller.scrollTop - written) > 2) this.follows = false;
       offer();
       main?.classList.toggle("scrolled", scroller.scrollTop > 4);
@@ -452,28 +476,23 @@ export class ChatLog extends HTMLElement {
     if (this.turns) new ResizeObserver(() => this.stick()).observe(this.turns);
     if (location.hash.startsWith("#message-") && this.turn(Number(location.hash.slice(9)))) this.follows = false;
     this.stick();
+    if (!this.isAtNewest) this.follows = false;
   }
 
   stick() {}
+
+  /** @param {number} pixels  by which what the reader looks at has moved */
+  scrollBy(pixels) {
+    const { scroller } = this;
+    scroller.scrollTop += pixels;
+    this.follows = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < NEAR;
+  }
 
   /** @param {string} name @param {unknown} [detail] */
   dispatch(name, detail) {
     this.dispatchEvent(new CustomEvent(name, { bubbles: true, detail }));
   }
 }
-
-/**
- * The turns in HTML that our own server made.
- * @param {string} html
- * @returns {HTMLElement[]}
- */
-function articlesOf(html) {
-  const parsed = new DOMParser().parseFromString(html, "text/html");
-  return Array.from(parsed.querySelectorAll("article[data-message]"), (article) => /** @type {HTMLElement} */ (document.adoptNode(article)));
-}
-
-/** @param {HTMLElement} article */
-const idOf = (article) => Number(article.dataset.message);
 
 /** @param {number} milliseconds @returns {Promise<void>} */
 const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));

@@ -1,5 +1,6 @@
 // A question that is asked in other words: its text becomes a field, in its place.
 import { announce, icon, post, say, uuid } from "chat/page";
+import { addChoices } from "chat/parameters";
 
 /** The text that was typed into the field of a question, also after a reload. @param {number} id */
 const draftName = (id) => `draft:edit:${id}`;
@@ -76,9 +77,7 @@ class Editor {
     this.tried = text;
     const data = new FormData(this.form);
     data.set("key", this.key);
-    // Who answers is chosen for the whole page.
-    const composer = /** @type {HTMLFormElement} */ (document.getElementById("composer"));
-    data.set("assistant", String(new FormData(composer).get("assistant") ?? ""));
+    addChoices(data);
     this.setSaving(true);
     const { articles } = this.log;
     const before = articles[articles.indexOf(this.article) - 1];

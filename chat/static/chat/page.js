@@ -1,4 +1,4 @@
-// What every part of the chat page uses: words, requests, the copy button, the status line.
+// What every part of the chat page uses: words, symbols, requests, the clipboard, the status line.
 
 /** @type {Record<string, string>} */
 const strings = JSON.parse(document.getElementById("strings")?.textContent ?? "{}");
@@ -22,13 +22,31 @@ export function icon(name, css = "") {
   return svg;
 }
 
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let repeating;
+let saidAt = -Infinity;
+
 /**
  * Say something to a screen reader, once.
  * @param {string} text
  */
 export function announce(text) {
   const line = document.querySelector("[data-status-line]");
-  if (line) line.textContent = text;
+  if (!line) return;
+  const isRepeated = line.textContent === text;
+  // A turn that comes twice is one piece of news.
+  if (isRepeated && performance.now() - saidAt < 2000) return;
+  saidAt = performance.now();
+  clearTimeout(repeating);
+  if (!isRepeated) {
+    line.textContent = text;
+    return;
+  }
+  // The same words again are no change, and would not be spoken.
+  line.textContent = "";
+  repeating = setTimeout(() => {
+    line.textContent = text;
+  }, 100);
 }
 
 /** @typedef {{ok: boolean, status: number, data: any, reason: string}} Answer */
@@ -96,36 +114,3 @@ export async function copy(text) {
     return copied;
   }
 }
-
-/**
- * Give the code blocks in an element a copy button, and let the keyboard scroll what is too wide.
- * @param {ParentNode} root
- */
-export function decorate(root) {
-  for (const scroller of root.querySelectorAll(".code > pre:not([tabindex]), .tbl:not([tabindex])")) {
-    scroller.setAttribute("tabindex", "0");
-  }
-  for (const header of root.querySelectorAll(".code > header:not(:has(button))")) {
-    const button = document.createElement("button");
-    const label = document.createElement("span");
-    button.type = "button";
-    button.dataset.copyCode = "";
-    label.textContent = say("copy");
-    button.append(icon("copy"), label);
-    header.append(button);
-  }
-}
-
-document.addEventListener("click", async (event) => {
-  const button = event.target instanceof Element ? event.target.closest("[data-copy-code]") : null;
-  const code = button?.closest(".code")?.querySelector("code");
-  if (!button || !code || !(await copy(code.textContent ?? ""))) return;
-  const label = /** @type {HTMLElement} */ (button.lastElementChild);
-  button.replaceChildren(icon("check"), label);
-  label.textContent = say("copied");
-  announce(say("copied"));
-  setTimeout(() => {
-    button.replaceChildren(icon("copy"), label);
-    label.textContent = say("copy");
-  }, 1600);
-});

@@ -132,7 +132,8 @@ export class Branch {
    */
   hear(kind, data) {
     this.now += 1;
-    if (kind === "stream-reset") this.isStale = true;
+    // Where a message is gone, what is shown instead is in the snapshot.
+    if (kind === "stream-reset" || kind === "message.deleted") this.isStale = true;
     else if (kind === "stream-open") this.open();
     else if (kind === "message.created") this.created(data);
     else if (typeof data?.message === "number") this.hearOf(kind, data);
@@ -155,6 +156,11 @@ export class Branch {
     else this.put(message, parent);
   }
 
+  /** The reader turns to another branch: a snapshot that was asked for before may show the one that was left. */
+  turn() {
+    this.now += 1;
+  }
+
   /**
    * Put a message after another one, or first; what stood there belongs to another branch now.
    * @param {number} message
@@ -165,6 +171,12 @@ export class Branch {
     this.ids = [...this.ids.slice(0, parent === null ? 0 : this.ids.indexOf(parent) + 1), message];
     this.turnedAt = this.now;
     return this.of(message);
+  }
+
+  /** @param {number[]} older  what comes before the first one, oldest first */
+  putBefore(older) {
+    this.ids = [...older, ...this.ids];
+    for (const id of older) this.of(id);
   }
 
   /** @param {string} kind @param {any} data */

@@ -1,56 +1,58 @@
-// <chat-sidebar>: the list of conversations, the drawer on phones, renaming and deleting.
-import { post, say } from "chat/page";
+// <chat-sidebar>: the drawer on phones, the list's view, and what waits until it is wanted: options, selecting, undo.
+import { Rows } from "chat/rows";
 
+/** What is clicked and is ours to do something about. */
+const CONTROLS = [
+  "[data-side]", "[data-more]", "#row-menu [data-do]", ".head [data-do]", "[data-picking] [data-do]", "[data-list]",
+  "[data-folder-dialog]", "[data-pick]", "[data-restore]", "[data-more-rows]", "[data-close]",
+].join();
 const isPhone = matchMedia("(max-width: 800px)");
 
 export class ChatSidebar extends HTMLElement {
   connectedCallback() {
     this.app = /** @type {HTMLElement} */ (document.querySelector(".app"));
     this.side = /** @type {HTMLElement} */ (this.querySelector(".side"));
-    this.menu = /** @type {HTMLElement} */ (document.getElementById("row-menu"));
-    this.current = this.side.dataset.current ?? "";
-    /** @type {Set<string>} conversations of which an event may still be on its way */
-    this.gone = new Set();
+    this.rows = new Rows(this.side);
 
     document.addEventListener("click", (event) => this.onClick(event));
     document.addEventListener("keydown", (event) => this.onKey(event));
     document.addEventListener("chat:conversation", (event) => this.updated(/** @type {CustomEvent} */ (event).detail));
     document.addEventListener("chat:deleted", (event) => this.deleted(/** @type {CustomEvent} */ (event).detail.conversation));
-    for (const form of document.querySelectorAll("form[data-form]")) {
-      form.addEventListener("submit", (event) => this.onDialog(/** @type {SubmitEvent} */ (event)));
-    }
-    this.menu.addEventListener("toggle", (event) => {
-      const isOpen = /** @type {ToggleEvent} */ (event).newState === "open";
-      this.opener?.setAttribute("aria-expanded", String(isOpen));
-      if (isOpen) /** @type {HTMLElement} */ (this.menu.firstElementChild).focus();
-    });
+    document.addEventListener("chat:folders", () => this.rows.refresh());
     isPhone.addEventListener("change", () => this.toggleDrawer(false));
     if (/Mac|iPhone|iPad/.test(navigator.platform)) {
       for (const keys of this.querySelectorAll("[data-shortcut]")) keys.textContent = "⌘ ⇧ O";
     }
-    this.querySelector("[data-row][data-current]")?.scrollIntoView({ block: "nearest" });
+    // By which days the server makes the headings.
+    document.cookie = `zone=${Intl.DateTimeFormat().resolvedOptions().timeZone}; path=/; max-age=31536000; samesite=lax`;
+    this.offerUndo();
   }
 
   /** @param {MouseEvent} event */
   onClick(event) {
     if (!(event.target instanceof Element) || event.ctrlKey || event.metaKey) return;
-    const link = /** @type {HTMLElement | null} */ (event.target.closest("[data-side], [data-more], [data-dialog], [data-close]"));
-    if (!link) {
+    const control = /** @type {HTMLElement | null} */ (event.target.closest(CONTROLS));
+    if (!control) {
       // Outside of the drawer, which has the focus for itself while it is open.
-      if (this.isDrawerOpen && !this.side.contains(event.target) && !event.target.closest("dialog, [popover]")) this.toggleDrawer(false);
+      const isElsewhere = !this.side.contains(event.target) && !event.target.closest("dialog, [popover], .toasts");
+      if (this.isDrawerOpen && isElsewhere) this.toggleDrawer(false);
       return;
     }
     event.preventDefault();
-    if (link.dataset.side) this.toggle(link.dataset.side === "open");
-    else if ("more" in link.dataset) this.openMenu(link);
-    else if ("close" in link.dataset) link.closest("dialog")?.close();
-    else this.openDialog(/** @type {HTMLAnchorElement} */ (link));
+    const { side, list } = control.dataset;
+    if (side) this.toggle(side === "open");
+    else if (list !== undefined) this.showView(/** @type {HTMLAnchorElement} */ (control));
+    else if ("moreRows" in control.dataset) this.rows.more();
+    else if ("close" in control.dataset) control.closest("dialog")?.close();
+    else if ("pick" in control.dataset || control.closest("[data-picking]")) this.picking((picking) => picking.onClick(control));
+    else this.options((options) => options.onClick(control, event.detail === 0));
   }
 
   /** @param {KeyboardEvent} event */
   onKey(event) {
     if (event.isComposing) return;
-    if (event.key === "Escape" && this.isDrawerOpen && !document.querySelector(":popover-open, dialog[open]")) {
+    const isTaken = event.defaultPrevented || document.querySelector(":popover-open, dialog[open]");
+    if (event.key === "Escape" && this.isDrawerOpen && !isTaken) {
       event.preventDefault();
       this.toggleDrawer(false);
     }
@@ -59,13 +61,27 @@ export class ChatSidebar extends HTMLElement {
       event.preventDefault();
       event.target.click();
     }
-    if (event.key.startsWith("Arrow") && this.menu.matches(":popover-open")) {
-      event.preventDefault();
-      const items = /** @type {HTMLElement[]} */ ([...this.menu.children]);
-      const step = event.key === "ArrowDown" || event.key === "ArrowRight" ? 1 : -1;
-      const at = items.indexOf(/** @type {HTMLElement} */ (document.activeElement));
-      items[(at + step + items.length) % items.length].focus();
-    }
+  }
+
+  // ---------- what waits until it is wanted ----------
+
+  /** @param {(options: import("./options.js").Options) => void} use */
+  async options(use) {
+    const { Options } = await import("chat/options");
+    use(this.optionsOfRows ??= new Options(this));
+  }
+
+  /** @param {(picking: import("./picking.js").Picking) => void} use */
+  async picking(use) {
+    const { Picking } = await import("chat/picking");
+    use(this.pickingOfRows ??= new Picking(this));
+  }
+
+  /** Offer to undo what was done just before this page came. */
+  async offerUndo() {
+    if (!sessionStorage.getItem("undo")) return;
+    const { offerStored } = await import("chat/toast");
+    offerStored();
   }
 
   // ---------- the drawer ----------
@@ -86,117 +102,41 @@ export class ChatSidebar extends HTMLElement {
   toggleDrawer(open) {
     const was = this.isDrawerOpen;
     this.app.classList.toggle("side-open", open);
+    // All else is inert meanwhile, which is what a modal dialog is.
+    this.role = open ? "dialog" : null;
+    this.ariaModal = open ? "true" : null;
+    this.ariaLabel = open ? this.side.ariaLabel : null;
     /** @type {HTMLElement} */ (document.getElementById("main")).inert = open;
     if (open !== was) /** @type {HTMLElement | null} */ (document.querySelector(`[data-side="${open ? "close" : "open"}"]`))?.focus();
   }
 
-  // ---------- options of a conversation ----------
-
-  /** @param {HTMLElement} opener */
-  openMenu(opener) {
-    const row = /** @type {HTMLElement} */ (opener.closest("[data-row]"));
-    const url = /** @type {HTMLAnchorElement} */ (row.querySelector("[data-title]")).href;
-    for (const item of /** @type {HTMLCollectionOf<HTMLAnchorElement>} */ (this.menu.children)) {
-      item.href = `${url}${item.dataset.dialog ?? "export"}/`;
-      item.dataset.conversation = row.dataset.row;
-    }
-    this.opener = opener;
-    this.menu.showPopover();
-    const place = opener.getBoundingClientRect();
-    const { width, height } = this.menu.getBoundingClientRect();
-    this.menu.style.left = `${Math.max(8, Math.min(place.left, innerWidth - width - 8))}px`;
-    this.menu.style.top = `${Math.max(8, Math.min(place.bottom + 4, innerHeight - height - 8))}px`;
-  }
-
-  /** @param {HTMLAnchorElement} link  to the page that does the same without a script */
-  openDialog(link) {
-    const kind = /** @type {string} */ (link.dataset.dialog);
-    const dialog = /** @type {HTMLDialogElement} */ (document.getElementById(`${kind}-dialog`));
-    const form = /** @type {HTMLFormElement} */ (dialog.querySelector("form"));
-    const title = this.row(link.dataset.conversation ?? "")?.querySelector("[data-title]")?.textContent ?? "";
-    this.menu.hidePopover();
-    link.closest("details")?.removeAttribute("open");
-    form.action = link.href;
-    form.dataset.conversation = link.dataset.conversation;
-    /** @type {HTMLElement} */ (form.querySelector("[data-error]")).textContent = "";
-    const field = /** @type {HTMLInputElement | null} */ (form.querySelector("[name=title]"));
-    if (field) field.value = title || (document.querySelector("h1[data-title]")?.textContent ?? "");
-    const quoted = form.querySelector("[data-title]");
-    if (quoted) quoted.textContent = title;
-    dialog.showModal();
-    field?.select();
-  }
-
-  /** @param {SubmitEvent} event */
-  async onDialog(event) {
-    event.preventDefault();
-    const form = /** @type {HTMLFormElement} */ (event.target);
-    const answer = await post(form.action, new FormData(form));
-    if (!answer.ok) {
-      /** @type {HTMLElement} */ (form.querySelector("[data-error]")).textContent = answer.reason;
-      return;
-    }
-    form.closest("dialog")?.close();
-    const conversation = form.dataset.conversation ?? "";
-    if (form.dataset.form === "rename") this.updated({ conversation, title: answer.data.title });
-    else this.deleted(conversation);
-  }
-
   // ---------- the list ----------
 
-  /** @param {string} conversation @returns {HTMLElement | null} */
-  row(conversation) {
-    return this.querySelector(`.conversations [data-row="${CSS.escape(conversation)}"]`);
+  /** @param {HTMLAnchorElement} link */
+  async showView(link) {
+    this.rows.views.removeAttribute("open");
+    if (await this.rows.show(link.href)) this.rows.views.querySelector("summary")?.focus();
+    else location.assign(link.href);
   }
 
-  /** @param {{conversation: string, title: string, running?: boolean}} news */
-  updated({ conversation, title, running }) {
-    if (this.gone.has(conversation)) return;
-    const row = this.row(conversation) ?? this.addRow(conversation);
-    /** @type {HTMLElement} */ (row.querySelector("[data-title]")).textContent = title;
-    if (running !== undefined) /** @type {HTMLElement} */ (row.querySelector("[data-dot]")).hidden = !running;
-    if (conversation !== this.current) return;
-    document.title = `${title} · chatsite`;
+  /** @param {import("./rows.js").News} news */
+  updated(news) {
+    this.rows.update(news);
+    if (news.conversation !== this.rows.current || this.rows.gone.has(news.conversation)) return;
+    document.title = `${news.title} · ${say("site")}`;
     const heading = document.querySelector("h1[data-title]");
-    if (heading) heading.textContent = title;
-  }
-
-  /** @param {string} conversation  that was begun in another tab */
-  addRow(conversation) {
-    const template = /** @type {HTMLTemplateElement} */ (this.querySelector("template[data-row]"));
-    const row = /** @type {HTMLElement} */ (template.content.firstElementChild?.cloneNode(true));
-    const url = `${this.dataset.home ?? "/"}c/${conversation}/`;
-    row.dataset.row = conversation;
-    /** @type {HTMLAnchorElement} */ (row.querySelector("[data-title]")).href = url;
-    /** @type {HTMLAnchorElement} */ (row.querySelector("[data-more]")).href = `${url}rename/`;
-    this.today().prepend(row);
-    return row;
-  }
-
-  /** @returns {HTMLElement} the list under “Today”, made if need be */
-  today() {
-    const list = /** @type {HTMLElement} */ (this.querySelector("[data-conversations]"));
-    const headings = [...list.querySelectorAll("h2")];
-    const heading = headings.find((item) => item.textContent === say("today"));
-    if (heading) return /** @type {HTMLElement} */ (heading.nextElementSibling);
-    const section = document.createElement("section");
-    section.append(document.createElement("h2"), document.createElement("ul"));
-    /** @type {HTMLElement} */ (section.firstElementChild).textContent = say("today");
-    list.querySelector(".none")?.remove();
-    const pinned = list.querySelector("section:has(.row > .i)");
-    if (pinned) pinned.after(section);
-    else list.prepend(section);
-    return /** @type {HTMLElement} */ (section.lastElementChild);
+    if (heading) heading.textContent = news.title;
+    for (const menu of document.querySelectorAll(`.menu[data-conversation="${CSS.escape(news.conversation)}"]`)) {
+      if (news.pinned !== undefined) menu.toggleAttribute("data-pinned", news.pinned);
+      if (news.archived !== undefined) menu.toggleAttribute("data-archived", news.archived);
+    }
   }
 
   /** @param {string} conversation */
   deleted(conversation) {
-    this.gone.add(conversation);
-    const row = this.row(conversation);
-    const section = row?.closest("section");
-    row?.remove();
-    if (section && !section.querySelector("li")) section.remove();
-    if (conversation === this.current) location.assign(this.dataset.home ?? "/");
+    this.rows.remove(conversation);
+    // Where it is this tab that deletes it, the way back is kept for the next page first.
+    if (conversation === this.rows.current && !this.isDeleting) location.assign(this.side.dataset.home ?? "/");
   }
 }
 

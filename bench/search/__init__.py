@@ -1,0 +1,1 @@
+"""Searching 100,000 messages: how long, how large, and what keeping the index costs."""
