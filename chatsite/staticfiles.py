@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any, Literal, overload
 
 import brotli  # type: ignore[import-untyped]
+import rjsmin
 from django.conf import settings
 from django.contrib.staticfiles.finders import BaseFinder
 from django.contrib.staticfiles.utils import matches_patterns
+from django.core.files.base import ContentFile, File
 from django.core.files.storage import FileSystemStorage
 from django.utils._os import safe_join
 from whitenoise.compress import Compressor
@@ -75,7 +77,16 @@ class HashedFileCompressor(Compressor):  # type: ignore[misc]
 
 
 class ManifestStaticFilesStorage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
-    """Hashed names, kept by browsers for ever; compressed once, when they are collected."""
+    """Hashed names, kept by browsers for ever; compressed once, when they are collected.
+
+    Our own scripts lose their comments and spaces, a third of what they weigh compressed.
+    """
+
+    def _save(self, name: str, content: File[Any]) -> str:
+        if name.startswith("chat/") and name.endswith(".js"):
+            content = ContentFile(rjsmin.jsmin(content.read()))
+        saved: str = super()._save(name, content)
+        return saved
 
     def create_compressor(self, **kwargs: Any) -> Compressor:
         return HashedFileCompressor(**kwargs)

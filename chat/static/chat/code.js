@@ -45,11 +45,33 @@ export async function colour(code) {
   if (!name || name === "plaintext" || text.length > LONGEST) return;
   await Promise.all([name, ...(INSIDE[name] ?? [])].map(learn));
   if (!hljs.getLanguage(name)) return;
+  await itsTurn();
   const { _emitter } = hljs.highlight(text, { language: name, ignoreIllegals: true });
   const fresh = _emitter.rootNode.children.map(nodeOf);
   await nobodySelects(code);
   // It may have gone on since, or have been taken away.
   if (code.isConnected && code.childElementCount === 0 && code.textContent === text) code.replaceChildren(...fresh);
+}
+
+/** @type {(() => void)[]} */
+const waiting = [];
+const idle = globalThis.requestIdleCallback ?? ((/** @type {() => void} */ run) => setTimeout(run, 16));
+
+/**
+ * One block after the other, each when there is nothing else to do: a page full of code must not keep the reader waiting.
+ * @returns {Promise<void>}
+ */
+function itsTurn() {
+  return new Promise((resolve) => {
+    waiting.push(resolve);
+    if (waiting.length === 1) idle(next, { timeout: 300 });
+  });
+}
+
+function next() {
+  waiting[0]?.();
+  waiting.shift();
+  if (waiting.length) idle(next, { timeout: 300 });
 }
 
 /** @param {any} part  of what highlight.js found: a text, or parts with the name of what they are @returns {Node} */
@@ -67,11 +89,16 @@ function nobodySelects(code) {
   return new Promise((resolve) => {
     const look = () => {
       const selection = getSelection();
-      if (selection && !selection.isCollapsed && selection.containsNode(code, true)) return;
+      if (selection && isSomething(selection) && selection.containsNode(code, true)) return;
       document.removeEventListener("selectionchange", look);
       resolve();
     };
     document.addEventListener("selectionchange", look);
     look();
   });
+}
+
+/** Not by isCollapsed, for which the browser lays out the page first. @param {Selection} selection */
+function isSomething({ anchorNode, anchorOffset, focusNode, focusOffset }) {
+  return anchorNode !== focusNode || anchorOffset !== focusOffset;
 }
