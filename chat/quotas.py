@@ -54,6 +54,11 @@ class Meter:
         return min(self.used / self.quota.limit, Decimal(1)) if self.quota.limit else Decimal(1)
 
     @property
+    def percent(self) -> int:
+        """The same in whole hundredths; 100 only where nothing is left."""
+        return 100 if self.is_used_up else min(round(self.share * 100), 99)
+
+    @property
     def is_near(self) -> bool:
         return self.share >= WARN_AT
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from django.conf import settings
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.utils import timezone
+from django.utils.formats import number_format
 from django.utils.translation import gettext_lazy as _
 
 from chat.models.assistants import Assistant
@@ -81,10 +83,14 @@ class Quota(models.Model):
         verbose_name_plural = _("quotas")
 
     def __str__(self) -> str:
-        who = self.user or self.group or _("everybody")
-        return (
-            f"{who}: {Decimal(self.limit or 0).normalize():f} {self.get_metric_display()} / {self.get_period_display()}"
-        )
+        return f"{self.user or self.group or _('everybody')}: {self.amount}"
+
+    @property
+    def amount(self) -> str:
+        """How much in which period, in words."""
+        limit = number_format(Decimal(self.limit or 0).normalize(), use_l10n=True, force_grouping=True)
+        unit = settings.CHAT_CURRENCY if self.metric == Metric.COST else self.get_metric_display()
+        return f"{limit} {unit} / {self.get_period_display()}"
 
     def clean(self) -> None:
         if self.user and self.group:

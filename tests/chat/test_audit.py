@@ -8,10 +8,12 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
+from django.urls import reverse
 
 from chat import audit
-from chat.models import AppendOnlyError, AuditEntry, AuditHead
+from chat.models import AppendOnlyError, AuditEntry, AuditHead, Generation
 from tests.chat.test_races import at_once
+from tests.conftest import PASSWORD
 
 
 @pytest.fixture
@@ -101,3 +103,55 @@ def test_many_at_once_make_one_chain():
     at_once(*[partial(audit.append, "login", None)] * 12)
     assert AuditHead.objects.get().number == 12
     assert places() == []
+
+
+class TestWitness:
+    def acts(self) -> list[tuple[str, str, str]]:
+        return list(AuditEntry.objects.order_by("number").values_list("actor", "action", "target"))
+
+    def test_signing_in_and_out(self, client, alice):
+        login = reverse("account_login")
+        client.post(login, {"login": "alice", "password": "wrong"})
+        client.post(login, {"login": "nobody", "password": "wrong"})
+        client.post(login, {"login": "alice", "password": PASSWORD})
+        client.post(reverse("account_logout"))
+        assert self.acts() == [
+            ("", "login.failed", "alice"),
+            ("", "login.failed", ""),
+            ("alice", "login", ""),
+            ("alice", "logout", ""),
+        ]
+        assert places() == []
+
+    def test_what_is_changed_in_the_admin(self, client, staff, echo):
+        client.force_login(staff)
+        url = reverse("admin:chat_quota_add")
+        assert (
+            client.post(url, {"metric": "tokens", "limit": "5", "period": "day", "is_active": "on"}).status_code == 302
+        )
+        entry = AuditEntry.objects.latest("number")
+        assert (entry.actor, entry.action, entry.target) == ("staff", "admin.added", "everybody: 5 tokens / day")
+        echo_url = reverse("admin:chat_assistant_changelist")
+        client.post(echo_url, {"action": "delete_selected", "_selected_action": [echo.pk], "post": "yes"})
+        entry = AuditEntry.objects.latest("number")
+        assert (entry.action, entry.target_type, entry.target) == ("admin.deleted", "assistant", "Echo")
+        assert places() == []
+
+    def test_reading_a_conversation_of_somebody_else(self, client, staff, alice, conversation):
+        client.force_login(staff)
+        client.get(reverse("admin:chat_conversation_change", args=[conversation.pk]))
+        entry = AuditEntry.objects.latest("number")
+        assert (entry.action, entry.concerns_id, entry.target) == ("transcript.read", alice.pk, "")
+        assert "Hello" not in str(AuditEntry.objects.values())
+
+    def test_cancelling_for_somebody_else(self, client, staff, alice, conversation, no_runner):
+        client.force_login(staff)
+        generation = Generation.objects.get()
+        chosen = {"action": "cancel_selected", "_selected_action": [generation.pk]}
+        client.post(reverse("admin:chat_generation_changelist"), chosen)
+        entry = AuditEntry.objects.latest("number")
+        assert (entry.action, entry.target_id, entry.concerns_id) == (
+            "generation.cancelled",
+            str(generation.pk),
+            alice.pk,
+        )

@@ -11,11 +11,12 @@ from zoneinfo import ZoneInfo
 import pytest
 from django.contrib.auth.models import Group
 from django.db.models import F
+from django.urls import reverse
 from django.utils import timezone
 
 from backends import Usage
 from chat import quotas
-from chat.conversations import delete_conversation
+from chat.deleting import erase_conversation
 from chat.generation import (
     Question,
     cancel_generation,
@@ -182,7 +183,7 @@ class TestTokens:
 
     def test_a_deleted_conversation_gives_back_what_was_set_aside(self, alice, priced):
         Quota.objects.create(metric=Metric.TOKENS, limit=1000)
-        delete_conversation(begin(alice, priced).message.conversation)
+        erase_conversation(begin(alice, priced).message.conversation)
         quotas.settle_orphans()
         assert used_and_reserved()[1] == 0
         assert quotas.settle_orphans() == 0
@@ -327,3 +328,24 @@ class TestAtOnce:
             assert (counter.used, counter.reserved) == (30, 0)
         assert not Reservation.objects.exists()
         assert UsageRecord.objects.count() == len(let_in)
+
+
+class TestPages:
+    def test_people_see_what_is_left(self, alice, alice_client, echo):
+        Quota.objects.create(metric=Metric.REQUESTS, limit=5, period=Period.MONTH)
+        assert b'class="meter' not in alice_client.get("/").content
+        for _ in range(4):
+            begin(alice, echo)
+        assert "80% of 5 requests / month used" in alice_client.get("/").content.decode()
+        assert "80% of 5 requests / month used" in alice_client.get(reverse("chat:preferences")).content.decode()
+
+    def test_they_are_told_when_it_resets(self, alice, alice_client, echo):
+        Quota.objects.create(metric=Metric.REQUESTS, limit=0, period=Period.HOUR)
+        form = {"content": "Hello there", "key": uuid.uuid4(), "assistant": "echo"}
+        refused = alice_client.post("/", form, headers={"Accept": "application/json"})
+        assert refused.status_code == 429
+        assert 0 < int(refused["Retry-After"]) <= 3600
+        assert "You can go on at" in refused.json()["errors"]["__all__"][0]
+        page = alice_client.post("/", form)
+        assert page.status_code == 429
+        assert "Hello there" in page.content.decode()
