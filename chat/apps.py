@@ -12,7 +12,8 @@ class ChatConfig(AppConfig):
     verbose_name = _("Chat")
 
     def ready(self) -> None:
-        from chat import checks, search  # noqa: F401 - registers the checks
+        from chat import checks, search, witness  # noqa: F401 - registers the checks
         from chat.models import Conversation
 
         pre_delete.connect(search.forget_conversation, sender=Conversation)
+        witness.watch()

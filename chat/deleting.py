@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from chat import events, pieces, search
+from chat import events, pieces, search, usage
 from chat.conversations import publish_conversations
 from chat.models import Conversation, Generation, Message, Status, User
 from chat.querysets import ConversationQuerySet
@@ -61,6 +61,9 @@ def _end_answers(conversations: Collection[UUID]) -> list[int]:
         if Generation.objects.unfinished().filter(pk=answer).update(status=Status.CANCELLED, finished_at=now)
     ]
     pieces.fold(ended)
+    related = ("conversation__owner", "generation__assistant")
+    for message in Message.objects.select_related(*related).filter(pk__in=ended):
+        usage.record(message, None)
     return ended
 
 

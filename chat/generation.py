@@ -9,15 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import F, Value
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from backends import Stage
-from chat import events, pieces, search
+from backends import Stage, Usage
+from chat import draining, events, pieces, quotas, search, usage
 from chat.conversations import hold, publish_conversation
 from chat.models import Assistant, Conversation, Generation, Message, Role, Status, TitleFrom, User
 from chat.parameters import Values
@@ -115,6 +118,7 @@ def regenerate(message: Message, assistant: Assistant, parameters: Values | None
             answer = Message.objects.create(conversation=conversation, parent=question, role=Role.ASSISTANT)
             changed = conversation.parameters if parameters is None else parameters
             generation = _queue(answer, assistant, changed)
+            _reserve(generation, conversation.owner, assistant)
             _show(conversation, answer, assistant, changed)
     except IntegrityError as error:
         _explain(error, assistant)
@@ -157,7 +161,10 @@ def continue_generation(message: Message) -> Generation:
         hold(conversation)
         if Generation.objects.filter(pk=message.pk, status=generation.status).update(**fresh) != 1:
             raise ConversationBusyError
+        draining.check_open(generation.backend)
         generation.refresh_from_db()
+        if generation.assistant:
+            _reserve(generation, conversation.owner, generation.assistant)
         transaction.on_commit(lambda: _publish_continued(message))
     return generation
 
@@ -199,8 +206,10 @@ def stage_event(generation: Generation, stage: Stage) -> events.Message:
     return events.Message(events.conversation_channel(generation.message.conversation_id), "generation.stage", data)
 
 
-def end_generation(generation: Generation, status: Status, *, unless_renewed: bool = False, **values: Any) -> bool:
-    """Give the generation its last status, put its text in one piece and tell the readers.
+def end_generation(
+    generation: Generation, status: Status, *, unless_renewed: bool = False, used: Usage | None = None, **values: Any
+) -> bool:
+    """Give the generation its last status, put its text in one piece, write down what it used and tell the readers.
 
     False if it had a last status already, or with ``unless_renewed`` if its worker gave a sign of life meanwhile.
     """
@@ -210,15 +219,39 @@ def end_generation(generation: Generation, status: Status, *, unless_renewed: bo
         unfinished = unfinished.filter(started_at=generation.started_at)
     if unless_renewed:
         unfinished = unfinished.filter(heartbeat_at=generation.heartbeat_at)
+    if used:
+        values |= _used(generation, used)
     with transaction.atomic():
         if unfinished.update(status=status, finished_at=timezone.now(), **values) != 1:
             return False
         pieces.fold([generation.pk])
         # Before somebody can delete it.
-        message = Message.objects.select_related("conversation", "generation").get(pk=generation.pk)
+        related = ("conversation__owner", "generation__assistant")
+        message = Message.objects.select_related(*related).get(pk=generation.pk)
+        usage.record(message, used)
         search.add_messages([message])
         transaction.on_commit(lambda: _publish_finished(message))
     return True
+
+
+def _used(generation: Generation, used: Usage) -> dict[str, Any]:
+    """Return what the row says of it; what an answer that was continued took before comes on top."""
+    values: dict[str, Any] = {
+        "input_tokens": Coalesce(F("input_tokens"), Value(0)) + used.input_tokens,
+        "output_tokens": Coalesce(F("output_tokens"), Value(0)) + used.output_tokens,
+    }
+    if generation.assistant:
+        values["cost"] = F("cost") + generation.assistant.cost(used.input_tokens, used.output_tokens)
+    return values
+
+
+def _reserve(generation: Generation, owner: User, assistant: Assistant) -> None:
+    """Set aside what the answer may take.
+
+    Raises:
+        QuotaExceededError: nothing is left of what its owner may use.
+    """
+    quotas.reserve(generation, owner, assistant, partial(usage.bound, generation, assistant))
 
 
 def _publish_finished(message: Message) -> None:
@@ -306,11 +339,13 @@ def _store_question(conversation: Conversation, parent: int | None, question: Qu
         search.add_title(conversation, message.pk)
     answer = Message.objects.create(conversation=conversation, parent=message, role=Role.ASSISTANT)
     generation = _queue(answer, question.assistant, question.parameters)
+    _reserve(generation, conversation.owner, question.assistant)
     _show(conversation, answer, question.assistant, question.parameters)
     return generation
 
 
 def _queue(answer: Message, assistant: Assistant, changed: Values) -> Generation:
+    draining.check_open(assistant.backend)
     return Generation.objects.create(
         message=answer,
         assistant=assistant,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         Generation,
         ImportedConversation,
         Message,
+        Quota,
         Share,
         User,
     )
@@ -83,6 +84,29 @@ class GenerationQuerySet(QuerySet["Generation"]):
     def run_by(self, worker: str) -> GenerationQuerySet:
         """Return what the process of this name is writing."""
         return self.running().filter(worker=worker)
+
+
+class QuotaQuerySet(QuerySet["Quota"]):
+    def for_use(self, user: User, assistant: Assistant | None) -> QuotaQuerySet:
+        """Return the rules that hold when this person asks this assistant; None leaves out those of one assistant."""
+        whom = Q(user=user) | Q(group__in=user.groups.all()) | Q(user=None, group=None)
+        which = Q(assistant=None) | Q(assistant=assistant) if assistant else Q(assistant=None)
+        # A subquery, not a join: somebody in two groups has each rule once.
+        return self.filter(whom, which, is_active=True)
+
+
+class AppendOnlyError(Exception):
+    """A row that never changes was to be changed or deleted."""
+
+
+class AppendOnlyQuerySet(QuerySet[Any]):
+    """Rows that never change: what would change many at once is refused."""
+
+    def update(self, **kwargs: Any) -> int:
+        raise AppendOnlyError("These rows never change.")
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        raise AppendOnlyError("These rows are not deleted by themselves.")
 
 
 class ShareQuerySet(QuerySet["Share"]):

@@ -38,6 +38,14 @@ class NotContinuableError(RefusedError):
     """The answer was not cut, has no text to go on from, or is not the newest of the shown branch."""
 
 
+class DrainedError(RefusedError):
+    """The backend takes no new answers for the moment; ``str()`` is what an administrator says about it, or empty."""
+
+
+class QuotaExceededError(RefusedError):
+    """Nothing is left of what this person may use; ``str()`` names the rule."""
+
+
 class TooManyUnfinishedError(RefusedError):
     """This person has as many unfinished answers as anybody may have."""
 

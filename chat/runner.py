@@ -21,7 +21,7 @@ from asgiref.sync import ThreadSensitiveContext, sync_to_async
 from django.conf import settings
 from django.db import Error, close_old_connections, connections
 
-from chat import events, pieces, search
+from chat import events, pieces, quotas, search
 from chat.deleting import purge_deleted
 from chat.drafts import Drafts
 from chat.generation import end_answers_of_the_deactivated
@@ -188,6 +188,8 @@ class Runner:
             self._revoked_at = time.monotonic()
             events.end_revoked_streams()
             events.forget_unwatched()
+            quotas.settle_orphans()
+            quotas.forget_old_counters()
         self._backlog.work()
         purge_deleted()
         return ours

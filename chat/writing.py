@@ -8,13 +8,11 @@ from collections.abc import Callable
 from contextlib import aclosing, suppress
 from datetime import datetime, timedelta
 from itertools import chain, repeat
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, close_old_connections
-from django.db.models import F, Value
-from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
@@ -133,16 +131,8 @@ async def _patiently(ask: Callable[[], T]) -> T:
 
 
 def _finish(generation: Generation, finish: Finish) -> None:
-    values: dict[str, Any] = {"finish_reason": finish.reason}
-    if used := finish.usage:
-        # What an answer that was continued took before comes on top.
-        values |= {
-            "input_tokens": Coalesce(F("input_tokens"), Value(0)) + used.input_tokens,
-            "output_tokens": Coalesce(F("output_tokens"), Value(0)) + used.output_tokens,
-        }
-        if generation.assistant:
-            values["cost"] = F("cost") + generation.assistant.cost(used.input_tokens, used.output_tokens)
-    end_generation(generation, Status.COMPLETED if finish.reason == "stop" else Status.INCOMPLETE, **values)
+    status = Status.COMPLETED if finish.reason == "stop" else Status.INCOMPLETE
+    end_generation(generation, status, used=finish.usage, finish_reason=finish.reason)
 
 
 def _retry_at(error: ChatBackendError) -> datetime | None:

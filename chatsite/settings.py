@@ -323,6 +323,8 @@ CHAT_MAX_UNFINISHED_PER_USER: int = env.int("CHAT_MAX_UNFINISHED_PER_USER", 20)
 """Answers of one person that wait or are being written at once; one more is refused."""
 CHAT_MAX_UNFINISHED: int = env.int("CHAT_MAX_UNFINISHED", 2_000)
 """Answers of all people together that wait or are being written at once; one more is refused."""
+CHAT_QUOTA_ANSWER_TOKENS: int = env.int("CHAT_QUOTA_ANSWER_TOKENS", 2_048)
+"""Tokens that are set aside under a quota for an answer whose assistant has no ``max_output_tokens``, until it ends."""
 CHAT_SHUTDOWN_GRACE: float = env.float("CHAT_SHUTDOWN_GRACE", 5.0)
 """Seconds that running answers are given to end when the process is asked to stop."""
 CHAT_SHARING: str = env.str("CHAT_SHARING", "public")

@@ -24,10 +24,12 @@ from chat.refusals import (
     AssistantGoneError,
     ConversationBusyError,
     ConversationGoneError,
+    DrainedError,
     FolderGoneError,
     KeyReusedError,
     MessageGoneError,
     NotContinuableError,
+    QuotaExceededError,
     RefusedError,
     SiteBusyError,
     TooManyUnfinishedError,
@@ -37,10 +39,12 @@ REFUSALS: dict[type[RefusedError], tuple[int, Promise]] = {
     AssistantGoneError: (422, _("This assistant is not there any more. Choose another one.")),
     ConversationBusyError: (409, _("An answer is still being written here. Wait for it, or cancel it.")),
     ConversationGoneError: (404, _("This conversation was deleted.")),
+    DrainedError: (503, _("This assistant is being serviced. Choose another one, or try again later.")),
     FolderGoneError: (422, _("This folder is not there any more. Choose another one.")),
     KeyReusedError: (422, _("This text was changed after it had been sent. Send it again to ask anew.")),
     MessageGoneError: (404, _("This message was deleted.")),
     NotContinuableError: (409, _("There is nothing to continue here. Reload the page.")),
+    QuotaExceededError: (429, _("You have used all that you may use for now.")),
     SiteBusyError: (503, _("The site is very busy. Try again in a moment.")),
     TooManyUnfinishedError: (
         429,
@@ -95,9 +99,11 @@ def chosen_assistant(
 
 def words_of(error: RefusedError) -> tuple[int, str]:
     """Return the HTTP status of a refusal, and why and until when in words; a subclass may do without its own."""
-    status, reason = next(REFUSALS[kind] for kind in type(error).__mro__ if kind in REFUSALS)
+    status, words = next(REFUSALS[kind] for kind in type(error).__mro__ if kind in REFUSALS)
+    # Of one that an administrator caused, in their own words where they gave any.
+    reason = (str(error) if isinstance(error, DrainedError) else "") or str(words)
     if error.resets_at is None:
-        return status, str(reason)
+        return status, reason
     at = timezone.localtime(error.resets_at)
     form = "TIME_FORMAT" if at.date() == timezone.localdate() else "SHORT_DATETIME_FORMAT"
     until = _("You can go on at %(time)s.") % {"time": date_format(at, form)}

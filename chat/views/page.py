@@ -18,7 +18,7 @@ from django.utils.cache import add_never_cache_headers, patch_vary_headers
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from chat import events, history, pages
+from chat import events, history, pages, quotas
 from chat.forms import QuestionForm
 from chat.generation import Question, start_conversation, start_generation
 from chat.models import Conversation, Generation, Message, Status
@@ -191,6 +191,7 @@ def render_page(
         "events_url": f"{events_path}?lastEventId={quote(event_id)}",
         "form": form,
         "panel": form.panel(chosen),
+        "meter": next((meter for meter in quotas.meters(user, chosen) if meter.is_near), None),
         "most_characters": settings.CHAT_MAX_MESSAGE_LENGTH,
         "turns": [],
         "is_live": True,

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 
+from chat import quotas
 from chat.preferences import PreferencesForm
 from chat.views.common import pages_and_forms, user_of
 
@@ -23,7 +24,8 @@ from chat.views.common import pages_and_forms, user_of
 def preferences(request: HttpRequest) -> HttpResponse:
     """Show what is chosen on this browser, or remember what is."""
     if request.method != "POST":
-        return render(request, "chat/preferences.html", {"form": PreferencesForm.for_request(request)})
+        context = {"form": PreferencesForm.for_request(request), "meters": quotas.meters(user_of(request))}
+        return render(request, "chat/preferences.html", context)
     form = PreferencesForm(request.POST)
     if not form.is_valid():
         return render(request, "chat/preferences.html", {"form": form}, status=422)

@@ -9,7 +9,7 @@ import sys
 
 from tests.processes.site import ROOT
 
-FILES = ["test_generation", "test_queue", "test_races", "test_runner", "test_search"]
+FILES = ["test_generation", "test_queue", "test_races", "test_runner", "test_search", "test_quotas", "test_audit"]
 CHOSEN = "TestClaim or TestEnd or test_runner or cancel or claims or reaped or two_tabs or stored_before or at_once"
 CHOSEN += " or test_search"
 

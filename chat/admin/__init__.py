@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
-from django.contrib.auth.admin import UserAdmin
+from django.contrib.admin.utils import unquote
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.models import Group
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.html import format_html
@@ -19,7 +21,10 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from backends import chat_backends
-from chat import history, pages
+from chat import audit, history, pages
+from chat.admin import administration  # noqa: F401 - registers its models
+from chat.admin.audited import Audited
+from chat.audit import Target
 from chat.deleting import erase_conversation
 from chat.generation import cancel_generation
 from chat.models import Assistant, Conversation, Feedback, Generation, Reason, Share, User
@@ -38,7 +43,7 @@ def _delete(conversations: Iterable[Conversation]) -> None:
             runner.cancel(answer)
 
 
-class WithAnswersAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class WithAnswersAdmin(Audited):
     """For rows with which answers go, and feedback, that nobody may delete by themselves."""
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
@@ -58,6 +63,14 @@ class PersonAdmin(WithAnswersAdmin, UserAdmin):  # type: ignore[type-arg]
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         _delete(Conversation.objects.filter(owner__in=queryset))
         super().delete_queryset(request, queryset)
+
+
+admin.site.unregister(Group)
+
+
+@admin.register(Group)
+class AuditedGroupAdmin(Audited, GroupAdmin):
+    pass
 
 
 class LinesField(forms.CharField):
@@ -125,7 +138,7 @@ class ValuesFilter(admin.AllValuesFieldListFilter):
 
 
 @admin.register(Assistant)
-class AssistantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class AssistantAdmin(Audited):
     form = AssistantForm
     list_display = ["name", "backend", "model", "description", "order", "is_active"]
     list_editable = ["order", "is_active"]
@@ -151,7 +164,7 @@ class AssistantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return super().get_changelist_form(request, **{"form": AssistantRow, **kwargs})
 
 
-class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class ReadOnlyAdmin(Audited):
     """For rows that the site writes: to be looked at and, where it makes sense, deleted."""
 
     show_full_result_count = False  # a count of millions for one number
@@ -182,6 +195,16 @@ class ConversationAdmin(WithAnswersAdmin, ReadOnlyAdmin):
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Conversation]) -> None:
         _delete(queryset)
+
+    def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Show it; that somebody read what another person wrote is written down."""
+        response = super().change_view(request, object_id, *args, **kwargs)
+        shown = Conversation.objects.filter(pk=unquote(object_id)).first() if response.status_code == 200 else None
+        user = cast("User", request.user)
+        if shown and shown.owner_id != user.pk and user.has_perm("chat.view_others_conversations"):
+            target = Target(kind="conversation", id=str(shown.pk), owner_id=shown.owner_id)
+            audit.append("transcript.read", user, target)
+        return response
 
     def get_fields(self, request: HttpRequest, obj: Conversation | None = None) -> list[Any]:
         """Return the transcript only for those who may read what others wrote."""
@@ -268,6 +291,9 @@ class GenerationAdmin(ReadOnlyAdmin):
         cancelled = [generation for generation in queryset.unfinished() if cancel_generation(generation)]  # type: ignore[attr-defined]
         for generation in cancelled:
             runner.cancel(generation.pk)
+            owner = generation.message.conversation.owner_id
+            target = Target(kind="generation", id=str(generation.pk), owner_id=owner)
+            audit.append("generation.cancelled", cast("User", request.user), target)
         text = ngettext("%d answer was cancelled.", "%d answers were cancelled.", len(cancelled)) % len(cancelled)
         self.message_user(request, text, messages.SUCCESS)
 

@@ -1,0 +1,91 @@
+"""What answers take: known from the backend, or guessed where it does not say; written down once for each run."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+
+from django.conf import settings
+from django.utils import timezone
+
+from backends import Usage
+from chat import quotas
+from chat.models import Assistant, Generation, Message, Status, UsageRecord
+from chat.quotas import Amounts
+
+BYTES_PER_TOKEN = 4
+"""Of UTF-8, roughly, in the vocabularies of today."""
+NOT_COUNTED = {"interrupted", "deactivated"}
+"""Finish reasons of answers that the site itself cut: they are given back, as failed ones are."""
+
+
+def bound(generation: Generation, assistant: Assistant) -> Amounts:
+    """Return the most that the answer may take: what it will be asked, and the longest answer."""
+    longest = int(generation.parameters.get("max_output_tokens") or settings.CHAT_QUOTA_ANSWER_TOKENS)
+    asked = expected_input(generation)
+    return Amounts(asked + longest, assistant.cost(asked, longest))
+
+
+def expected_input(generation: Generation) -> int:
+    """Return about how many tokens the backend is sent for the answer: what the one before took, and the question."""
+    chain = Message.objects.select_related("parent__parent__generation").get(pk=generation.pk)
+    question = chain.parent
+    before = question.parent if question else None
+    told = getattr(before, "generation", None)
+    past = (told.input_tokens or 0) + (told.output_tokens or 0) if told else 0
+    if before and not past:
+        past = tokens_in(before.content)
+    system = str(generation.parameters.get("system_prompt", ""))
+    return past + tokens_in(question.content if question else "") + (0 if past else tokens_in(system))
+
+
+def tokens_in(text: str) -> int:
+    """Return about how many tokens the text has."""
+    return -(-len(text.encode("utf-8", "replace")) // BYTES_PER_TOKEN)
+
+
+def record(message: Message, used: Usage | None) -> None:
+    """Write down the run that just ended, and settle what it had set aside. In the transaction that ended it.
+
+    The message comes with its generation and assistant, and the conversation's owner.
+    """
+    generation = message.generation
+    is_counted = generation.status != Status.FAILED and generation.finish_reason not in NOT_COUNTED
+    is_estimated = used is None and is_counted and bool(message.content)
+    if is_estimated:
+        written = max(0, tokens_in(message.content) - (generation.output_tokens or 0))
+        used = Usage(expected_input(generation), written)
+    used = used or Usage(0, 0)
+    cost = generation.assistant.cost(used.input_tokens, used.output_tokens) if generation.assistant else Decimal(0)
+    owner = message.conversation.owner
+    UsageRecord.objects.create(
+        at=generation.finished_at or timezone.now(),
+        user_id=owner.pk,
+        username=owner.username,
+        assistant_id=generation.assistant_id,
+        assistant_name=generation.assistant_name,
+        backend=generation.backend,
+        model=generation.model,
+        generation_id=generation.pk,
+        conversation_id=message.conversation_id,
+        input_tokens=used.input_tokens,
+        output_tokens=used.output_tokens,
+        is_estimated=is_estimated,
+        cost=cost,
+        waited_ms=_milliseconds(generation.queued_at, generation.started_at),
+        first_text_ms=_milliseconds(generation.queued_at, generation.first_delta_at),
+        duration_ms=_milliseconds(generation.started_at, generation.finished_at),
+        outcome=generation.status,
+        finish_reason=generation.finish_reason,
+        error_code=generation.error_code,
+    )
+    tokens = used.input_tokens + used.output_tokens
+    was_taken = is_counted and (generation.started_at is not None or tokens > 0)
+    quotas.settle(generation.pk, Amounts(tokens, cost) if was_taken else None)
+
+
+def _milliseconds(start: datetime | None, end: datetime | None) -> int | None:
+    """Return the time between the two; None where one is missing, or the clock was set meanwhile."""
+    if start is None or end is None or end < start:
+        return None
+    return round((end - start).total_seconds() * 1000)
