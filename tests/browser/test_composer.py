@@ -40,6 +40,10 @@ def settled(page: Page) -> None:
     expect(page.locator(ANSWER).last).to_have_attribute("data-status", "completed")
 
 
+def wait_until_stored(page: Page, text: str) -> None:
+    page.wait_for_function("text => Object.values(localStorage).join().includes(text)", arg=text)
+
+
 class TestTyping:
     def test_shift_enter_breaks_and_enter_sends(self, home):
         home.locator(FIELD).press_sequentially("one")
@@ -173,7 +177,8 @@ class TestDrafts:
         expect(other.locator(FIELD)).to_have_value("one")  # nothing is typed there
         other.fill(FIELD, "two")
         home.fill(FIELD, "one more")
-        other.wait_for_timeout(400)
+        wait_until_stored(other, "one more")
+        wait_until_stored(home, '"two"')
         assert (home.input_value(FIELD), other.input_value(FIELD)) == ("one more", "two")
         for page in (home, other):
             page.reload()
@@ -195,8 +200,7 @@ class TestDrafts:
 
     def test_somebody_else_does_not_see_it(self, home, site):
         home.fill(FIELD, "secret of Alice")
-        home.wait_for_timeout(300)
-        assert "secret" in home.evaluate("JSON.stringify(localStorage)")
+        wait_until_stored(home, "secret")
         home.context.clear_cookies()  # the session ended, and nobody signed out
         sign_in(home, site, "bob")
         assert home.input_value(FIELD) == ""
@@ -205,7 +209,7 @@ class TestDrafts:
     @pytest.mark.parametrize("way", ["menu", "page"])
     def test_signing_out_forgets_it(self, home, site, way):
         home.fill(FIELD, "secret of Alice")
-        home.wait_for_timeout(300)
+        wait_until_stored(home, "secret")
         if way == "menu":
             home.locator(".account").click()
         else:
