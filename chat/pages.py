@@ -17,6 +17,7 @@ from chat import history
 from chat.generation import is_continuable
 from chat.markdown import render
 from chat.models import Assistant, Conversation, Feedback, Generation, Message, Role
+from chat.parameters import PARAMETERS
 from chat.wording import Notice, notice_for, stage_for
 
 
@@ -135,7 +136,9 @@ def _money(amount: Decimal) -> str:
 
 
 def _parameter_name(name: str) -> str:
-    """Return the name that the administrator sees, or for a parameter of an older version the stored one."""
+    """Return the name that people or else the administrator see, or for one of an older version the stored one."""
+    if name in PARAMETERS:
+        return str(PARAMETERS[name].label)
     fields = {field.name: field for field in Assistant._meta.concrete_fields}
     return str(fields[name].verbose_name) if name in fields else name
 

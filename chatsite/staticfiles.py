@@ -84,7 +84,8 @@ class ManifestStaticFilesStorage(CompressedManifestStaticFilesStorage):  # type:
 
     def _save(self, name: str, content: File[Any]) -> str:
         if name.startswith("chat/") and name.endswith(".js"):
-            content = ContentFile(rjsmin.jsmin(content.read()))
+            # Not read(): to name it by its hash, it was read to its end.
+            content = ContentFile(rjsmin.jsmin(b"".join(content.chunks())))
         saved: str = super()._save(name, content)
         return saved
 

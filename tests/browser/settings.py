@@ -10,5 +10,7 @@ CHAT_BACKENDS = {
     "echo": {"BACKEND": "tests.fakes.EchoBackend", "LABEL": "Echo", "OPTIONS": {"delay": 0.02}},
     "scripted": {"BACKEND": "tests.fakes.ScriptedBackend", "LABEL": "Scripted"},
 }
+# The tests sign in often, and a good hash takes its time.
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 CHAT_HEARTBEAT_INTERVAL = 0.5
 CHAT_SHUTDOWN_GRACE = 0.5

@@ -31,10 +31,10 @@ def wait_for_numbers(page: Page, least: int) -> None:
     expect(page.locator(f"{ANSWER} [data-prose]").last).to_contain_text(f" {least} ")
 
 
-def test_first_run(tmp_path, open_page):
+def test_first_run(tmp_path, open_page, prepared_site):
     """A new clone: the printed link makes the owner, who asks the guide and is answered by a real model."""
     site = Site(tmp_path)
-    site.set_up()
+    site.set_up(like=prepared_site)
     link = re.search(r"http\S+", site.manage("owner_link", "--url", site.url))[0]
     site.start()
     try:
@@ -276,8 +276,8 @@ def test_it_works_without_javascript(site, open_page):
     page.fill("textarea", "plain and simple")
     page.locator("form#composer button[type=submit], form#composer button").last.click()
     page.wait_for_url(re.compile("/c/"))
-    page.wait_for_timeout(500)
-    page.reload()
+    while page.locator(RUNNING).count():
+        page.reload()
     expect(page.locator(ANSWER)).to_contain_text("plain and simple")
 
 
@@ -294,6 +294,5 @@ def test_a_phone_has_a_drawer(site, open_page):
 
 @pytest.mark.parametrize("path", ["", "chat/conversation/", "chat/assistant/add/", "chat/generation/", "chat/user/"])
 def test_the_admin_keeps_the_content_policy(page, site, path):
-    page.goto(f"{site.url}/admin/{path}")
-    page.wait_for_timeout(100)
+    page.goto(f"{site.url}/admin/{path}", wait_until="load")
     expect(page.locator("#content")).to_be_visible()

@@ -40,6 +40,10 @@ def settled(page: Page) -> None:
     expect(page.locator(ANSWER).last).to_have_attribute("data-status", "completed")
 
 
+def wait_until_stored(page: Page, text: str) -> None:
+    page.wait_for_function("text => Object.values(localStorage).join().includes(text)", arg=text)
+
+
 class TestTyping:
     def test_shift_enter_breaks_and_enter_sends(self, home):
         home.locator(FIELD).press_sequentially("one")
@@ -173,16 +177,30 @@ class TestDrafts:
         expect(other.locator(FIELD)).to_have_value("one")  # nothing is typed there
         other.fill(FIELD, "two")
         home.fill(FIELD, "one more")
-        other.wait_for_timeout(400)
+        wait_until_stored(other, "one more")
+        wait_until_stored(home, '"two"')
         assert (home.input_value(FIELD), other.input_value(FIELD)) == ("one more", "two")
         for page in (home, other):
             page.reload()
         assert (home.input_value(FIELD), other.input_value(FIELD)) == ("one more", "two")
 
+    def test_what_was_typed_just_now_stays(self, home):
+        """Another tab stores its own before this one has stored anything."""
+        home.fill(FIELD, "one")
+        other = home.context.new_page()
+        other.goto(home.url)
+        expect(other.locator(FIELD)).to_have_value("one")
+        other.locator(FIELD).evaluate("""field => {
+            field.value = "two";
+            field.dispatchEvent(new Event("input", {bubbles: true}));
+            const key = Object.keys(localStorage).find((name) => name.startsWith("draft:"));
+            dispatchEvent(new StorageEvent("storage", {key}));
+        }""")
+        assert other.input_value(FIELD) == "two"
+
     def test_somebody_else_does_not_see_it(self, home, site):
         home.fill(FIELD, "secret of Alice")
-        home.wait_for_timeout(300)
-        assert "secret" in home.evaluate("JSON.stringify(localStorage)")
+        wait_until_stored(home, "secret")
         home.context.clear_cookies()  # the session ended, and nobody signed out
         sign_in(home, site, "bob")
         assert home.input_value(FIELD) == ""
@@ -191,7 +209,7 @@ class TestDrafts:
     @pytest.mark.parametrize("way", ["menu", "page"])
     def test_signing_out_forgets_it(self, home, site, way):
         home.fill(FIELD, "secret of Alice")
-        home.wait_for_timeout(300)
+        wait_until_stored(home, "secret")
         if way == "menu":
             home.locator(".account").click()
         else:
@@ -311,12 +329,14 @@ class TestAssistants:
         notice = home.locator("[data-notice]")
         expect(notice).to_contain_text("The model cannot be reached.")
         notice.get_by_role("link", name="Ask another assistant").click()
-        menu = home.locator(".assistant-menu")
-        expect(menu.get_by_role("radio", checked=True)).to_be_focused()
-        menu.locator(".option", has_text="Echo").click()
-        again = notice.get_by_role("button", name="Try again")
-        expect(again).to_be_focused()
-        again.press("Enter")
+        others = home.get_by_role("dialog", name="Answer again with…")
+        expect(others).to_be_visible()
+        home.keyboard.press("Escape")
+        expect(others).to_be_hidden()
+        expect(notice.get_by_role("link", name="Ask another assistant")).to_be_focused()
+        home.keyboard.press("Enter")
+        others.get_by_role("button", name="Echo").click()
+        expect(others).to_be_hidden()
         expect(home.locator(ANSWER)).to_have_attribute("data-status", "completed")
         expect(home.locator(ANSWER).locator(".by")).to_contain_text("Echo")
 

@@ -65,6 +65,25 @@ def settle(page: Page) -> None:
     expect(page.locator(".turn.fresh")).to_have_count(0)
 
 
+def be_still(page: Page) -> None:
+    """Wait until nothing of what is in view moved for ten frames."""
+    page.evaluate("""() => new Promise((done) => {
+        const log = document.querySelector(".log");
+        let before = "";
+        let frames = 0;
+        const look = () => {
+            const places = [...log.querySelectorAll(".turn")].map((turn) => turn.getBoundingClientRect());
+            const seen = places.filter(({ top, bottom }) => bottom > 0 && top < innerHeight);
+            const now = JSON.stringify([log.scrollTop, seen.map(({ top }) => top)]);
+            frames = now === before ? frames + 1 : 0;
+            before = now;
+            if (frames < 10) requestAnimationFrame(look);
+            else done();
+        };
+        look();
+    })""")
+
+
 def go_on(page: Page, side: str) -> None:
     """Scroll until there is no more on this side."""
     line = f"[data-past={side}]"
@@ -108,16 +127,16 @@ def test_what_is_read_does_not_move(site, open_page, long_path, place, phone):
     page.goto(site.url + long_path)
     expect(page.locator("[data-past] [data-more-turns]")).to_have_count(1)
     scroll_to(page, str(place))
-    page.wait_for_timeout(300)
+    be_still(page)
     for count in (2 * PAGE, 3 * PAGE):
         page.evaluate(WATCH)
         page.evaluate("document.querySelector('[data-more-turns]').click()")
         expect(page.locator(TURNS)).to_have_count(count)
         settle(page)
-        page.wait_for_timeout(100)
+        be_still(page)
         assert page.evaluate(DRIFT) <= 1
         scroll_to(page, str(place))
-        page.wait_for_timeout(300)
+        be_still(page)
 
 
 def test_an_answer_goes_on_below_and_the_place_is_kept(page, site):
@@ -128,7 +147,7 @@ def test_an_answer_goes_on_below_and_the_place_is_kept(page, site):
     page.locator("textarea").press("Enter")
     expect(page.locator("article[aria-busy=true] [data-prose]")).to_contain_text(" 9 ")
     scroll_to(page, "300")
-    page.wait_for_timeout(300)
+    be_still(page)
     page.evaluate(WATCH)
     page.evaluate("document.querySelector('[data-more-turns]').click()")
     expect(page.locator(TURNS)).to_have_count(2 * PAGE + 2)
@@ -181,7 +200,7 @@ def test_a_link_to_a_message_opens_its_window_and_goes_on_both_ways(page, site, 
     page.goto(f"{site.url}{long_path}#message-{wanted}")
     page.wait_for_url(re.compile(f"message={wanted}"))
     expect(page.locator(f"#message-{wanted}")).to_be_in_viewport()
-    page.wait_for_timeout(500)
+    be_still(page)
     expect(page.locator(f"#message-{wanted}")).to_be_in_viewport()
     assert not page.evaluate("document.querySelector('chat-log').isAtNewest")
     go_on(page, "newer")
@@ -197,8 +216,10 @@ def test_the_newest_are_one_click_away(page, site, long_path):
     wanted = ids(page)[0] - 60
     page.goto(f"{site.url}{long_path}?message={wanted}")
     expect(page.locator(f"#message-{wanted}")).to_be_in_viewport()
-    page.wait_for_timeout(500)
+    be_still(page)
     expect(page.locator(f"#message-{wanted}")).to_be_in_viewport()
+    # It is the log that scrolls, not the page with its header.
+    assert page.evaluate("document.documentElement.scrollHeight <= innerHeight")
     page.locator("[data-jump]").click()
     page.wait_for_url(site.url + long_path)
 

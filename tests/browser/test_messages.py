@@ -417,6 +417,8 @@ def test_on_a_phone(site, open_page, session):
     page.locator("form.feedback").get_by_role("button", name="Send").tap()
     expect(page.locator("form.feedback")).to_have_count(0)
     page.locator(f"{ANSWER} .tools-menu summary").tap()
+    for item in page.locator(".tools-menu[open] .item:visible").all():
+        expect(item).to_be_in_viewport(ratio=1)
     page.locator(f"{ANSWER} .tools-menu[open]").get_by_text("Delete", exact=True).tap()
     page.locator("#message-dialog .bad").tap()
     expect(page.locator(".pager")).to_have_count(0)

@@ -91,11 +91,12 @@ test("long answers cost no more at their end", () => {
   const sentences = new Sentences();
   let text = "";
   let count = 0;
-  const began = performance.now();
+  const before = process.cpuUsage();
   for (let paragraph = 0; paragraph < 2_000; paragraph++) {
     text += `${sentence.repeat(3)}\n\n`;
     count += sentences.push(text).length;
   }
   assert.equal(count, 6_000);
-  assert.ok(performance.now() - began < 5_000);
+  // Not the clock: the machine may be busy with something else.
+  assert.ok(process.cpuUsage(before).user < 5_000_000);
 });

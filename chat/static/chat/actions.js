@@ -131,10 +131,14 @@ document.addEventListener("toggle", (event) => {
   const menu = /** @type {HTMLDetailsElement} */ (event.target);
   if (!menu.matches("details.tools-menu") || !menu.open) return;
   for (const other of document.querySelectorAll("details.tools-menu[open]")) if (other !== menu) other.removeAttribute("open");
-  menu.classList.remove("up", "end");
-  const list = /** @type {HTMLElement} */ (menu.querySelector(".menu")).getBoundingClientRect();
+  const list = /** @type {HTMLElement} */ (menu.querySelector(".menu"));
+  menu.classList.remove("up");
+  list.style.translate = "";
+  const box = list.getBoundingClientRect();
   const room = /** @type {HTMLElement} */ (menu.closest(".log")).getBoundingClientRect();
   const { top } = menu.getBoundingClientRect();
-  menu.classList.toggle("up", list.bottom > room.bottom - 8 && top - list.height > room.top);
-  menu.classList.toggle("end", list.right > room.right - 8);
+  menu.classList.toggle("up", box.bottom > room.bottom - 8 && top - box.height > room.top);
+  const isBeyond = box.right > room.right - 8;
+  const shift = isBeyond ? room.right - 8 - box.right : Math.max(0, room.left + 8 - box.left);
+  list.style.translate = `${shift}px`;
 }, { capture: true });

@@ -29,22 +29,25 @@ document.addEventListener("keydown", (event) => {
 }, { capture: true });
 
 // Searching: its dialog, and the way to the message that was found.
-const search = () => import("chat/search");
+/** @param {string} page  that does the same, where the module does not come */
+const search = (page) => import("chat/search").then((module) => module.open()).catch(() => location.assign(page));
 document.addEventListener("click", (event) => {
   const link = event.target instanceof Element ? event.target.closest("a[data-search]") : null;
-  if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  if (!(link instanceof HTMLAnchorElement) || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
-  search().then((module) => module.open());
+  search(link.href);
 });
 document.addEventListener("keydown", (event) => {
   if (event.key.toLowerCase() !== "k" || !(event.ctrlKey || event.metaKey) || event.shiftKey || event.altKey) return;
+  const link = /** @type {HTMLAnchorElement | null} */ (document.querySelector("a[data-search]"));
+  if (!link) return;
   event.preventDefault();
-  search().then((module) => module.open());
+  search(link.href);
 });
 if (/Mac|iPhone|iPad/.test(navigator.platform)) {
   for (const keys of document.querySelectorAll("[data-search-keys]")) keys.textContent = "⌘ K";
 }
-if (new URLSearchParams(location.search).has("message")) search().then((module) => module.arrive());
+if (new URLSearchParams(location.search).has("message")) import("chat/search").then((module) => module.arrive());
 // The dialog of shared links comes when it is wanted; its link leads to the page that does the same.
 document.addEventListener("click", (event) => {
   const link = event.target instanceof Element ? event.target.closest("a[data-share]") : null;
@@ -58,8 +61,9 @@ document.addEventListener("click", (event) => {
 const idle = globalThis.requestIdleCallback ?? ((/** @type {() => void} */ run) => setTimeout(run, 1500));
 idle(() => {
   loadMarkdown();
-  import("chat/options");
-  import("chat/worker");
+  // What does not come now is asked for again by who wants it.
+  import("chat/options").catch(() => {});
+  import("chat/worker").catch(() => {});
 });
 if ("readsAloud" in document.documentElement.dataset) import("chat/speech");
 

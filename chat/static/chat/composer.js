@@ -66,6 +66,8 @@ export class ChatComposer extends HTMLElement {
   }
 
   onInput() {
+    // At once: what another tab types must not replace it before it is stored.
+    this.draft.isTyped = this.field.value !== "";
     clearTimeout(this.pause);
     this.pause = setTimeout(() => this.keep(), 200);
     this.measure();

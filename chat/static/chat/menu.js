@@ -14,22 +14,10 @@ export class ChatMenu extends HTMLElement {
       /** @type {HTMLElement | null} */ (this.querySelector(":checked"))?.focus();
       this.look();
     });
-    document.addEventListener("click", (event) => {
-      const link = event.target instanceof Element ? event.target.closest("[data-other-assistant]") : null;
-      if (!link) return;
-      event.preventDefault();
-      // Back there afterwards, where the question can be asked again.
-      this.returnTo = /** @type {HTMLElement | null} */ (link.closest(".turn")?.querySelector("[data-regenerate] button"));
-      // A click beside an open menu closes it; this one is over then.
-      setTimeout(() => {
-        details.open = true;
-      });
-    });
     // The arrow keys go through the choices; a click or Enter is the end of choosing.
     const close = () => {
       details.open = false;
-      (this.returnTo?.isConnected ? this.returnTo : summary).focus();
-      this.returnTo = null;
+      summary.focus();
     };
     this.addEventListener("click", (event) => {
       const isPointer = /** @type {MouseEvent} */ (event).detail > 0;

@@ -1,4 +1,5 @@
 // <chat-sidebar>: the drawer on phones, the list's view, and what waits until it is wanted: options, selecting, undo.
+import { say } from "chat/page";
 import { Rows } from "chat/rows";
 
 /** What is clicked and is ours to do something about. */
@@ -67,14 +68,26 @@ export class ChatSidebar extends HTMLElement {
 
   /** @param {(options: import("./options.js").Options) => void} use */
   async options(use) {
-    const { Options } = await import("chat/options");
-    use(this.optionsOfRows ??= new Options(this));
+    const module = await this.bring(import("chat/options"));
+    if (module) use(this.optionsOfRows ??= new module.Options(this));
   }
 
   /** @param {(picking: import("./picking.js").Picking) => void} use */
   async picking(use) {
-    const { Picking } = await import("chat/picking");
-    use(this.pickingOfRows ??= new Picking(this));
+    const module = await this.bring(import("chat/picking"));
+    if (module) use(this.pickingOfRows ??= new module.Picking(this));
+  }
+
+  /**
+   * Wait for a module; where the connection is gone, say so.
+   * @template Module
+   * @param {Promise<Module>} module
+   * @returns {Promise<Module | null>}
+   */
+  async bring(module) {
+    const found = await module.catch(() => null);
+    if (!found) this.dispatchEvent(new CustomEvent("chat:error", { bubbles: true, detail: say("not_done") }));
+    return found;
   }
 
   /** Offer to undo what was done just before this page came. */
