@@ -1,4 +1,5 @@
 // <chat-sidebar>: the drawer on phones, the list's view, and what waits until it is wanted: options, selecting, undo.
+import { say } from "chat/page";
 import { Rows } from "chat/rows";
 
 /** What is clicked and is ours to do something about. */
