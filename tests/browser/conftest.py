@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, expect, sync_playwright
 
 from tests.browser.site import PASSWORD, Site, chromium
 
@@ -63,26 +63,33 @@ def site(prepared_site: Site) -> Site:
 @pytest.fixture
 def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
     """Open pages whose console must stay clean: no error, no violation of the content policy."""
-    contexts, complaints = [], []
-
-    def complain(message) -> None:
-        # A page that is not there, a refusal and a server that is down are what some tests are about.
-        expected = r"net::ERR|status of (40[349]|410|422|429|50[03])"
-        if message.type == "error" and not re.search(expected, message.text):
-            complaints.append(message.text)
+    contexts: list[BrowserContext] = []
+    complaints: list[str] = []
 
     def open_one(**options) -> Page:
         context = browser.new_context(**{**DEFAULTS, **options})
         contexts.append(context)
         page = context.new_page()
-        page.on("console", complain)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
+        listen(page, complaints)
         return page
 
     yield open_one
     for context in contexts:
         context.close()
     assert not complaints
+
+
+def listen(page: Page, complaints: list[str]) -> None:
+    """Add to the list what the page's console complains of from now on."""
+
+    def complain(message: ConsoleMessage) -> None:
+        # A page that is not there, a refusal and a server that is down are what some tests are about.
+        expected = r"net::ERR|status of (40[349]|410|422|429|50[03])"
+        if message.type == "error" and not re.search(expected, message.text):
+            complaints.append(message.text)
+
+    page.on("console", complain)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
 
 
 @pytest.fixture

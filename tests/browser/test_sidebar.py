@@ -375,6 +375,7 @@ def test_a_phone_has_long_rows(list_of):
     )
     assert min(sizes) >= 44, json.dumps(sizes)
     row(page, "Talk 1").locator("[data-more]").tap()
+    expect(page.locator("#row-menu")).to_be_visible()
     items = page.locator("#row-menu .item:visible")
     assert min(item.bounding_box()["height"] for item in items.all()) >= 44
     page.locator("#row-menu [data-do=pin]").tap()
