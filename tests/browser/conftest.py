@@ -98,10 +98,20 @@ def page(site: Site, open_page: Callable[..., Page]) -> Page:
     return sign_in(open_page(), site)
 
 
+_sessions: dict[tuple[str, str], list] = {}
+"""The cookies of those who signed in, by the site and the name: hashing passwords would be a good part of all tests."""
+
+
 def sign_in(page: Page, site: Site, name: str = "alice") -> Page:
-    page.goto(f"{site.url}/accounts/login/")
+    """Open the chat as somebody, with the session of a test before where it is not over."""
+    page.context.add_cookies(_sessions.get((site.url, name), []))
+    page.goto(f"{site.url}/")
+    if page.url == f"{site.url}/":
+        return page
     page.fill("[name=login]", name)
     page.fill("[name=password]", PASSWORD)
     page.locator("[name=password]").press("Enter")
     page.wait_for_url(f"{site.url}/")
+    own = [cookie for cookie in page.context.cookies() if cookie["name"] in {"sessionid", "csrftoken"}]
+    _sessions[site.url, name] = own
     return page
