@@ -15,6 +15,12 @@ WIDE_PAGES = {**CHAT_PAGES, **NEWCOMER_PAGES, **ADMIN_PAGES}
 NARROW = {"width": 320, "height": 640}
 """The smallest phone; also a window of 1280 pixels that is enlarged to 400 %."""
 AXE = Axe()
+SETTLED = """async () => {
+    for (let frame = 0; frame < 2; frame += 1) await new Promise(requestAnimationFrame);
+    const moves = document.getAnimations().filter((one) => one.effect.getTiming().iterations !== Infinity);
+    await Promise.all(moves.map((move) => move.finished.catch(() => null)));
+}"""
+"""Colours on their way from one to another have no contrast to speak of."""
 MEANT = {("region", "#row-menu")}
 """A menu in the top layer belongs to the button that opened it, wherever it stands in the document."""
 
@@ -51,9 +57,7 @@ def complaints_in_both_themes(page: Page) -> list[str]:
 
 def complaints(page: Page, options: dict | None = None) -> list[str]:
     """Return what axe has against a page, each with its element."""
-    # Colours on their way from one to another have no contrast to speak of.
-    page.evaluate("Promise.all(document.getAnimations().filter(a => a.effect.getTiming().iterations !== Infinity)"
-                  ".map(animation => animation.finished.catch(() => null)))")  # fmt: skip
+    page.evaluate(SETTLED)
     found = AXE.run(page, options={"resultTypes": ["violations"], **(options or {})}).response["violations"]
     return [
         f"{violation['impact']} {violation['id']}: {node['target']} {node['html'][:160]} {_reason(node)}"
