@@ -68,7 +68,7 @@ ENDINGS = [
     ("failed", "", "rate_limited", ""),
     ("failed", "", "backend_unavailable", "The beginning"),
     ("failed", "", "authentication_failed", ""),
-    ("completed", "content_filter", "", ""),
+    ("incomplete", "content_filter", "", ""),
 ]
 
 
