@@ -36,6 +36,9 @@ WIDE = """() => {
         while (scroller && getComputedStyle(scroller).overflowX === "visible") scroller = scroller.parentElement;
         if (scroller && scroller !== document.body && scroller.getBoundingClientRect().right <= width + 1) continue;
         if (box.right <= width + 1 && box.left >= -1) continue;
+        // What holds it is told already.
+        const { left, right } = element.parentElement.getBoundingClientRect();
+        if (element.parentElement !== document.body && (right > width + 1 || left < -1)) continue;
         found.push(`${element.outerHTML.slice(0, 100)} ${box.left}-${box.right}`);
     }
     const { scrollWidth } = document.documentElement;
