@@ -16,9 +16,14 @@ NARROW = {"width": 320, "height": 640}
 """The smallest phone; also a window of 1280 pixels that is enlarged to 400 %."""
 AXE = Axe()
 SETTLED = """async () => {
-    for (let frame = 0; frame < 2; frame += 1) await new Promise(requestAnimationFrame);
-    const moves = document.getAnimations().filter((one) => one.effect.getTiming().iterations !== Infinity);
-    await Promise.all(moves.map((move) => move.finished.catch(() => null)));
+    const settle = async () => {
+        for (let frame = 0; frame < 2; frame += 1) await new Promise(requestAnimationFrame);
+        const moves = document.getAnimations().filter((one) => one.effect.getTiming().iterations !== Infinity);
+        await Promise.all(moves.map((move) => move.finished.catch(() => null)));
+    };
+    // What is not drawn does not move on, and has no end.
+    const atMost = new Promise((resolve) => setTimeout(resolve, 1000));
+    await Promise.race([settle(), atMost]);
 }"""
 """Colours on their way from one to another have no contrast to speak of."""
 MEANT = {("region", "#row-menu")}
