@@ -96,7 +96,6 @@ PLAIN_PAGES: dict[str, Show] = {
     "e-mail": at("/accounts/email/"),
     "sign out": at("/accounts/logout/"),
     # the site
-    "diagram": at("/diagram/"),
     "offline": at("/offline/"),
     "set-up": shown("setup"),
     "set-up is over": at("/setup/forged/"),
