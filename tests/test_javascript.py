@@ -38,6 +38,24 @@ def test_modules(node):
     run(node, "--test", *sorted(str(path) for path in JS.glob("*.test.mjs")))
 
 
+def test_modules_export_what_others_import():
+    """A page without one of its modules stands still; a browser says so only when it loads them."""
+    folder = Path(__file__).parent.parent / "chat" / "static" / "chat"
+    sources = {f"chat/{path.stem}": path.read_text() for path in folder.glob("*.js")}
+    exported = {
+        name: set(re.findall(r"^export (?:async )?(?:function|class|const|let) (\w+)", source, re.MULTILINE))
+        for name, source in sources.items()
+    }
+    wanted = [
+        (importer, name, module)
+        for importer, source in sources.items()
+        for names, module in re.findall(r"""^import \{([^}]*)\} from "(chat/[\w-]+)";""", source, re.MULTILINE)
+        for name in (word.split(" as ")[0].strip() for word in names.split(",") if word.strip())
+    ]
+    assert len(wanted) > 50
+    assert [want for want in wanted if want[1] not in exported.get(want[2], set())] == []
+
+
 class Canonical(HTMLParser):
     """HTML in one way of writing it: sorted attributes, character references resolved, no space between blocks."""
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, expect, sync_playwright
 
 from tests.browser.site import PASSWORD, Site, chromium
 
@@ -63,20 +63,14 @@ def site(prepared_site: Site) -> Site:
 @pytest.fixture
 def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
     """Open pages whose console must stay clean: no error, no violation of the content policy."""
-    contexts, complaints = [], []
-
-    def complain(message) -> None:
-        # A page that is not there, a refusal and a server that is down are what some tests are about.
-        expected = r"net::ERR|status of (40[349]|410|422|429|50[03])"
-        if message.type == "error" and not re.search(expected, message.text):
-            complaints.append(message.text)
+    contexts: list[BrowserContext] = []
+    complaints: list[str] = []
 
     def open_one(**options) -> Page:
         context = browser.new_context(**{**DEFAULTS, **options})
         contexts.append(context)
         page = context.new_page()
-        page.on("console", complain)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
+        listen(page, complaints)
         return page
 
     yield open_one
@@ -85,16 +79,39 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
     assert not complaints
 
 
+def listen(page: Page, complaints: list[str]) -> None:
+    """Add to the list what the page's console complains of from now on."""
+
+    def complain(message: ConsoleMessage) -> None:
+        # A page that is not there, a refusal and a server that is down are what some tests are about.
+        expected = r"net::ERR|status of (40[349]|410|422|429|50[03])"
+        if message.type == "error" and not re.search(expected, message.text):
+            complaints.append(message.text)
+
+    page.on("console", complain)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+
+
 @pytest.fixture
 def page(site: Site, open_page: Callable[..., Page]) -> Page:
     """A page of Alice's."""
     return sign_in(open_page(), site)
 
 
+_sessions: dict[tuple[str, str], list] = {}
+"""The cookies of those who signed in, by the site and the name: hashing passwords would be a good part of all tests."""
+
+
 def sign_in(page: Page, site: Site, name: str = "alice") -> Page:
-    page.goto(f"{site.url}/accounts/login/")
+    """Open the chat as somebody, with the session of a test before where it is not over."""
+    page.context.add_cookies(_sessions.get((site.url, name), []))
+    page.goto(f"{site.url}/")
+    if page.url == f"{site.url}/":
+        return page
     page.fill("[name=login]", name)
     page.fill("[name=password]", PASSWORD)
     page.locator("[name=password]").press("Enter")
     page.wait_for_url(f"{site.url}/")
+    own = [cookie for cookie in page.context.cookies() if cookie["name"] in {"sessionid", "csrftoken"}]
+    _sessions[site.url, name] = own
     return page

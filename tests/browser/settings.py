@@ -8,7 +8,8 @@ from chatsite.settings import CHAT_BACKENDS
 CHAT_BACKENDS = {
     "guide": CHAT_BACKENDS["guide"],
     "echo": {"BACKEND": "tests.fakes.EchoBackend", "LABEL": "Echo", "OPTIONS": {"delay": 0.02}},
-    "scripted": {"BACKEND": "tests.fakes.ScriptedBackend", "LABEL": "Scripted"},
+    # An answer that waits for its test may wait long.
+    "scripted": {"BACKEND": "tests.fakes.ScriptedBackend", "LABEL": "Scripted", "LIMITS": {"idle_seconds": 900}},
 }
 # The tests sign in often, and a good hash takes its time.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

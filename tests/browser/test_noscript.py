@@ -88,7 +88,7 @@ def test_versions_are_walked(page, site):
     expect(pager).to_have_text(re.compile(r"2\s*/\s*2"))
 
 
-def test_a_conversation_is_renamed_and_deleted(page, site):
+def test_a_conversation_is_renamed_deleted_and_restored(page, site):
     ask(page, site, "a title to change", "echo")
     reload_until(page, f"{ANSWER}[data-status=completed]")
     conversation = page.url
@@ -101,10 +101,15 @@ def test_a_conversation_is_renamed_and_deleted(page, site):
     page.locator(".head summary[aria-label]").last.click()
     page.locator(".head .menu").get_by_text("Delete").click()
     page.get_by_role("button", name="Delete").click()
-    page.wait_for_url(f"{site.url}/")
-    expect(page.locator(".conversations")).not_to_contain_text("Another title")
+    page.wait_for_url(f"{site.url}/conversations/?view=deleted")
     page.goto(conversation)
     expect(page.locator(".code-number")).to_have_text("404")
+    page.goto(site.url)
+    expect(page.locator(".conversations")).not_to_contain_text("Another title")
+    page.goto(f"{site.url}/conversations/?view=deleted")
+    page.get_by_role("button", name="Restore Another title").click()
+    page.goto(conversation)
+    expect(page.locator(".conversations")).to_contain_text("Another title")
 
 
 def test_a_starter_asks(page, site):

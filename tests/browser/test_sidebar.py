@@ -84,11 +84,12 @@ def show(page: Page, name: str) -> None:
 def test_it_scrolls_to_the_last_of_300(list_of):
     page = list_of(300)
     expect(page.locator(ROWS)).to_have_count(50)
-    for _ in range(40):
+    while page.locator("[data-more-rows]").count():
+        count = page.locator(ROWS).count()
         page.locator(".conversations").evaluate("list => list.scrollTo(0, list.scrollHeight)")
-        page.wait_for_timeout(60)
-        if page.locator("[data-more-rows]").count() == 0:
-            break
+        page.wait_for_function(
+            "([rows, count]) => document.querySelectorAll(rows).length > count", arg=[ROWS, count], timeout=15_000
+        )
     assert titles(page) == [f"Talk {number}" for number in range(300)]
     headings = page.locator(".conversations h2").all_inner_texts()
     assert len(set(headings)) == len(headings)
@@ -238,12 +239,14 @@ def test_folders(list_of):
 
 def test_a_folder_name_that_is_taken_is_told(list_of):
     page = list_of(1)
-    for _ in range(2):
+    for number in range(2):
         page.locator(".view-name").click()
         page.locator("[data-folder-dialog=new]").click()
         page.fill("#folder-name", "Work")
         page.locator("#folder-dialog .primary").click()
-        page.wait_for_timeout(200)
+        if number == 0:
+            expect(page.locator("#folder-dialog")).to_be_hidden()
+            expect(page.locator(".views .name")).to_have_text(["Work"])
     expect(page.locator("#folder-dialog [data-error]")).to_have_text("You have a folder of this name already.")
 
 
@@ -375,6 +378,7 @@ def test_a_phone_has_long_rows(list_of):
     )
     assert min(sizes) >= 44, json.dumps(sizes)
     row(page, "Talk 1").locator("[data-more]").tap()
+    expect(page.locator("#row-menu")).to_be_visible()
     items = page.locator("#row-menu .item:visible")
     assert min(item.bounding_box()["height"] for item in items.all()) >= 44
     page.locator("#row-menu [data-do=pin]").tap()

@@ -1,4 +1,4 @@
-// A shared conversation: code can be copied, what is too wide can be scrolled by the keyboard.
-import { decorate } from "chat/page";
+// A shared conversation: code can be copied, what is too wide can be scrolled by the keyboard, formulas are drawn.
+import { decorate } from "chat/decorate";
 
-decorate(document);
+decorate(document.body);

@@ -49,7 +49,7 @@ function toggleSidebar() {
 }
 
 function copyLastAnswer() {
-  const buttons = /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(".turn [data-copy]"));
+  const buttons = /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(".turn [data-copy=rich]"));
   buttons[buttons.length - 1]?.click();
 }
 
