@@ -32,7 +32,6 @@ def read_upload(owner: User, file: BinaryIO, file_name: str) -> ImportBatch:
     Raises:
         UnreadableError: there is no conversation in it that we know.
     """
-    ImportBatch.objects.filter(owner=owner, status__in=_UNFINISHED).delete()
     batch = ImportBatch.objects.create(owner=owner, file_name=text(file_name, 200) or "?")
     try:
         batch.problems = _read_items(batch, file)
@@ -41,6 +40,7 @@ def read_upload(owner: User, file: BinaryIO, file_name: str) -> ImportBatch:
         raise
     batch.status = ImportBatch.Status.READY
     batch.save()
+    ImportBatch.objects.filter(owner=owner, status__in=_UNFINISHED).exclude(pk=batch.pk).delete()
     return batch
 
 

@@ -190,8 +190,9 @@ def _import(owner: User) -> dict[str, str]:
     from chat.transfer.importing import import_some
     from chat.transfer.reports import read_upload
 
-    done, waiting = (read_upload(owner, io.BytesIO(CHATGPT.read_bytes()), "chatgpt.json") for _ in range(2))
+    done = read_upload(owner, io.BytesIO(CHATGPT.read_bytes()), "chatgpt.json")
     import_some(done, 60)
+    waiting = read_upload(owner, io.BytesIO(CHATGPT.read_bytes()), "chatgpt.json")
     return {"imported": done.get_absolute_url(), "import": waiting.get_absolute_url()}
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urljoin
 
 from playwright.sync_api import Browser, Page, StorageState, expect
 
@@ -69,7 +70,8 @@ class Visit:
 
     def open(self, name: str, below: str = "") -> None:
         """Go to something of the stock, or to a page below it."""
-        self.go(f"{self.stock.addresses[name]}{below}")
+        response = self.page.goto(urljoin(self.site.url, f"{self.stock.addresses[name]}{below}"))
+        assert response.ok or name == "revoked", f"{response.status} {response.url}"
 
     def show(self, name: str) -> None:
         url = f"{self.site.url}/shown/{name}"
