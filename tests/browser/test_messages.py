@@ -388,6 +388,8 @@ def test_menus_are_whole_wherever_they_open(asked):
         asked.locator(ANSWER).nth(number).hover()
         asked.locator(f"{ANSWER} .tools-menu summary").nth(number).click()
         expect(asked.locator(".tools-menu[open]")).to_have_count(1)
+        # It is put where there is room by an event of its own.
+        expect(asked.locator(".tools-menu[open] > .menu")).to_have_attribute("style", re.compile("translate"))
         for item in asked.locator(".tools-menu[open] .item").all():
             expect(item).to_be_in_viewport(ratio=1)
             assert item.evaluate("""item => {
