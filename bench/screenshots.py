@@ -50,6 +50,13 @@ SHOTS = (
     Shot("chat-menu", CHAT, ["chat-menu summary"]),
     # With scripts, the earlier ones would come before the picture is taken.
     Shot("chat-long", LONG, query="?before=61", has_scripts=False),
+    Shot("search", "/search/", query="?q=request"),
+    Shot("folders", "/folders/"),
+    Shot("shared-links", "/shared/"),
+    Shot("your-data", "/data/"),
+    Shot("settings", "/settings/"),
+    Shot("settings-phone-dark", "/settings/", is_dark=True, is_phone=True),
+    Shot("admin-quota", "/admin/chat/quota/add/"),
     Shot("admin-assistant", "/admin/chat/assistant/1/change/"),
     Shot("admin-generations", "/admin/chat/generation/"),
 )
