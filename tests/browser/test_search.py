@@ -137,7 +137,7 @@ def test_enter_while_a_syllable_is_composed_opens_nothing(page: Page):
     address = page.url
     cdp = page.context.new_cdp_session(page)
     cdp.send("Input.imeSetComposition", {"text": "기록", "selectionStart": 2, "selectionEnd": 2})
-    expect(page.locator(f"{OPTION}.search-hit")).to_contain_text("기록은")
+    expect(page.locator(f"{OPTION}.search-hit", has_text="기록은").first).to_be_visible()
     page.evaluate(
         """() => document.querySelector("#search-dialog input").dispatchEvent(
             new KeyboardEvent("keydown", {key: "Enter", isComposing: true, bubbles: true, cancelable: true}))"""

@@ -107,7 +107,9 @@ def test_a_phone_shows_all_of_it(site, open_page, answered, scheme):
 
 @pytest.mark.parametrize("scripted", [True, False], ids=["script", "no script"])
 def test_an_import_is_looked_at_done_and_undone(site, open_page, scripted):
-    page = sign_in(open_page(java_script_enabled=scripted), site)
+    person = "importer" if scripted else "importer-without-scripts"  # who has nothing yet
+    site.manage("createsuperuser", "--noinput", "--username", person, "--email", f"{person}@example.org")
+    page = sign_in(open_page(java_script_enabled=scripted), site, person)
     page.goto(f"{site.url}/data/")
     page.set_input_files("input[type=file]", CHATGPT)
     page.get_by_role("button", name="Show what is in it").click()

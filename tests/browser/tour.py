@@ -55,7 +55,7 @@ def visit(browser, stock, contexts, prepared_site) -> Iterator[Callable[..., Vis
     yield open_one
     for page in pages:
         page.close()
-    assert not complaints
+    assert not complaints, complaints
 
 
 def visitor(name: str) -> str:
