@@ -43,6 +43,7 @@ def rich(visit: Visit) -> None:
     """Everything that an answer can have, drawn."""
     visit.open("rich")
     answer = visit.page.locator(ANSWER)
+    answer.locator(".code").first.scroll_into_view_if_needed()  # what is far away gets no colours
     expect(answer.locator(".hl-keyword").first).to_be_visible()
     expect(answer.locator("div.math.drawn")).to_be_attached()
     answer.locator("[data-draw]").click()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, StorageState, expect
 
-from tests.browser.conftest import sign_in
+from tests.browser.conftest import leave, sign_in
 from tests.browser.site import PASSWORD
 from tests.browser.test_chat import ANSWER, RUNNING, ask, numbers, wait_for_numbers
 
@@ -22,7 +22,7 @@ def session(browser, prepared_site) -> Iterator[StorageState]:
     context = browser.new_context()
     sign_in(context.new_page(), prepared_site)
     yield context.storage_state()
-    context.close()
+    leave(context)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext
 
-from tests.browser.conftest import listen
+from tests.browser.conftest import leave, listen
 from tests.browser.pages import NEWCOMER_PAGES, PUBLIC_PAGES
 from tests.browser.site import Site
 from tests.browser.visiting import LOOKS, NEWCOMER, Look, Stock, Visit, prepare
@@ -29,7 +29,7 @@ def contexts(browser: Browser) -> Iterator[dict[tuple, BrowserContext]]:
     opened: dict[tuple, BrowserContext] = {}
     yield opened
     for context in opened.values():
-        context.close()
+        leave(context)
 
 
 @pytest.fixture
