@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 from playwright.sync_api import Browser, sync_playwright
 
 from bench.demo import LONG
-from tests.browser.site import PASSWORD, ROOT, Site, chromium
+from bench.page.browser import sign_in
+from tests.browser.site import ROOT, Site, chromium
 
 FOLDER = ROOT / "docs" / "screenshots"
 DESKTOP: dict[str, Any] = {"viewport": {"width": 1366, "height": 864}}
@@ -75,7 +76,7 @@ def main() -> None:
         site.start()
         try:
             browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--disable-gpu"])
-            cookies = _sign_in(browser, site)
+            cookies = sign_in(browser, site, "seoyeon")
             for shot in shots:
                 _take(browser, site, cookies, shot, paths, options.folder)
                 print(options.folder / f"{shot.name}.png")
@@ -93,19 +94,6 @@ def _set_up(site: Site) -> dict[str, str]:
     done = subprocess.run(command, env=site.environment, cwd=ROOT, capture_output=True, text=True, check=True)
     paths: dict[str, str] = json.loads(done.stdout)
     return paths
-
-
-def _sign_in(browser: Browser, site: Site) -> list[Any]:
-    context = browser.new_context()
-    page = context.new_page()
-    page.goto(f"{site.url}/accounts/login/")
-    page.fill("[name=login]", "seoyeon")
-    page.fill("[name=password]", PASSWORD)
-    page.locator("[name=password]").press("Enter")
-    page.wait_for_url(f"{site.url}/")
-    cookies = context.cookies()
-    context.close()
-    return cookies
 
 
 def _take(browser: Browser, site: Site, cookies: list[Any], shot: Shot, paths: dict[str, str], folder: Path) -> None:

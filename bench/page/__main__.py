@@ -15,15 +15,14 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from playwright.sync_api import Browser, sync_playwright
 
 from bench.engine.machine import busy_share, describe_machine
-from bench.page.browser import Visit, measure_opening, measure_scrolling, measure_typing
+from bench.page.browser import Visit, measure_opening, measure_scrolling, measure_typing, sign_in
 from bench.page.report import Results, format_report, write_into
 from bench.page.trace import Figures
-from tests.browser.site import PASSWORD, ROOT, Site, chromium
+from tests.browser.site import ROOT, Site, chromium
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
 WAYS = {"ours": "50", "all at once": "1000000", "all at once, laid out": "1000000"}
@@ -97,7 +96,7 @@ def _measure(
     site.environment["CHAT_PAGE_MESSAGES"] = WAYS[way]
     site.start()
     try:
-        cookies = _sign_in(browser, site)
+        cookies = sign_in(browser, site, "alice")
         for scenario in options.scenarios:
             if scenario == "empty" and way != "ours":  # it is the same for all
                 continue
@@ -112,19 +111,6 @@ def _measure(
 
 def _brief(figures: Figures) -> str:
     return ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
-
-
-def _sign_in(browser: Browser, site: Site) -> list[Any]:
-    context = browser.new_context()
-    page = context.new_page()
-    page.goto(f"{site.url}/accounts/login/")
-    page.fill("[name=login]", "alice")
-    page.fill("[name=password]", PASSWORD)
-    page.locator("[name=password]").press("Enter")
-    page.wait_for_url(f"{site.url}/")
-    cookies = context.cookies()
-    context.close()
-    return cookies
 
 
 if __name__ == "__main__":

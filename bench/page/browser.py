@@ -13,6 +13,7 @@ from typing import Any
 from playwright.sync_api import Browser, CDPSession, Page, Route
 
 from bench.page.trace import Figures, traced
+from tests.browser.site import PASSWORD, Site
 
 PROBE = Path(__file__).with_name("probe.js")
 SETTLED = 1500
@@ -150,6 +151,20 @@ def _while_writing(browser: Browser, visit: Visit, act: Callable[[Page], None]) 
 def _go(page: Page, url: str) -> None:
     page.goto(url, wait_until="commit", timeout=120_000)
     page.wait_for_function("() => window.probe && probe.usable !== null", timeout=120_000)
+
+
+def sign_in(browser: Browser, site: Site, name: str) -> list[Any]:
+    """Return the cookies of somebody who signed in."""
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(f"{site.url}/accounts/login/")
+    page.fill("[name=login]", name)
+    page.fill("[name=password]", PASSWORD)
+    page.locator("[name=password]").press("Enter")
+    page.wait_for_url(f"{site.url}/")
+    cookies = context.cookies()
+    context.close()
+    return cookies
 
 
 def percentile(values: list[float], share: float) -> float:

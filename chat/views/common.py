@@ -6,7 +6,6 @@ import math
 import uuid
 from typing import Any, cast
 
-from django.contrib.auth.decorators import login_required  # noqa: F401
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, render
