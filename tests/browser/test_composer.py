@@ -285,7 +285,7 @@ class TestFailure:
         sign_in(other, site, "bob")
         home.locator(FIELD).press("Enter")
         expect(home.locator(ERROR)).to_contain_text("somebody else is signed in here now")
-        assert "secret" not in shell(site, "print(*Message.objects.values_list('content', flat=True))")
+        assert "secret of Alice" not in shell(site, "print(*Message.objects.values_list('content', flat=True))")
 
     def test_a_conversation_that_was_deleted(self, home, site):
         ask(home, site, "one", "echo")
