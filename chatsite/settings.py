@@ -59,7 +59,7 @@ INSTALLED_APPS = [
     "chat",
     "backends.transformers",
     "guide",
-    "django.contrib.admin",
+    "chatsite.apps.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
