@@ -110,10 +110,11 @@ def measure_scrolling(browser: Browser, visit: Visit) -> Figures:
     def scroll(page: Page) -> None:
         page.mouse.move(700, 400)
         for _ in range(80):
-            page.mouse.wheel(0, -600)
+            page.mouse.wheel(0, -1200)
             page.wait_for_timeout(60)
 
     figures = _while_writing(browser, visit, scroll)
+    assert figures["turns"] > 60, "It was not scrolled far enough for older turns to come."
     del figures["latency_ms"], figures["latency_p95_ms"]
     return figures
 

@@ -5,7 +5,7 @@ import { articlesOf, idOf } from "chat/turns";
 /** How near the place of what is missing may come before it is fetched, in pixels. */
 const NEAR = 1500;
 /** Turns that come onto the page in one frame: so few that typing and scrolling do not wait for their layout. */
-const SLICE = 6;
+const SLICE = 3;
 /** Frames after which the browser knows the height of a turn and may skip it when it is out of view. */
 const MEASURED = 4;
 
