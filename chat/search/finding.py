@@ -91,7 +91,7 @@ def _search(user: User, query: Query, *, before: int | None, titles: bool, count
         is_over = len(pks) < batch
         before = None if is_over else pks[-1]
         read += batch
-        batch = min(batch * 4, MOST_CANDIDATES)
+        batch = min(batch * 4, MOST_CANDIDATES - read)
     if len(found) > count:
         found, before = found[:count], found[count - 1]
     related = Message.objects.select_related("conversation").in_bulk(found)
@@ -100,8 +100,13 @@ def _search(user: User, query: Query, *, before: int | None, titles: bool, count
 
 def _matching(user: User, query: Query, pks: Sequence[int], *, titles: bool) -> list[int]:
     """Return those of the messages that are this person's to see and match themselves, or by the title above them."""
-    own = Message.objects.owned_by(user).filter(pk__in=pks).order_by()
-    texts = dict(own.values_list("pk", "conversation__title" if titles else "content"))
+    # Whose they are is looked at here, not asked for: SQLite would rather go through all conversations of a person than
+    # through forty messages.
+    rows = Message.objects.filter(pk__in=pks).order_by()
+    columns = ("pk", "conversation__title" if titles else "content", "conversation__owner", "conversation__deleted_at")
+    texts = {
+        pk: text for pk, text, owner, deleted_at in rows.values_list(*columns) if owner == user.pk and not deleted_at
+    }
     return [pk for pk in pks if pk in texts and query.matches(texts[pk])]
 
 
