@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, expect, sync_playwright
 
-from tests.browser.site import PASSWORD, Site, chromium
+from tests.browser.site import PASSWORD, Site, chromium, collect_once
 
 ARGUMENTS = [
     "--no-sandbox",
@@ -44,10 +46,17 @@ def browser(playwright: Playwright) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def prepared_site(tmp_path_factory) -> Iterator[Site]:
+def static(tmp_path_factory) -> Path:
+    """The collected static files; those of one run share them, however many processes test."""
+    own = tmp_path_factory.getbasetemp()
+    return collect_once(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own)
+
+
+@pytest.fixture(scope="session")
+def prepared_site(tmp_path_factory, static) -> Iterator[Site]:
     """The site that the tests share; not started again where a test did not stop it."""
     site = Site(tmp_path_factory.mktemp("site"))
-    site.set_up()
+    site.set_up(static)
     site.manage("createsuperuser", "--noinput", "--username", "alice", "--email", "alice@example.org")
     site.start()
     yield site

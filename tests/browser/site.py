@@ -13,6 +13,8 @@ import urllib.request
 from pathlib import Path
 from urllib.error import URLError
 
+from filelock import FileLock
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 PASSWORD = "correct-horse-battery"
 
@@ -21,6 +23,18 @@ def chromium() -> str | None:
     """Return the path of a Chromium or Chrome; None where Playwright's own is to be used."""
     names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
     return os.environ.get("CHROMIUM") or next((path for name in names if (path := shutil.which(name))), None)
+
+
+def collect_once(shared: Path) -> Path:
+    """Return a folder with the static files, made by the first process that asks: compressing takes long."""
+    static = shared / "collected" / "static"
+    with FileLock(shared / "collected.lock"):
+        if not static.parent.exists():
+            making = shared / "collecting"
+            making.mkdir()
+            Site(making).manage("collectstatic", "--noinput", "--verbosity", "0")
+            making.rename(static.parent)
+    return static
 
 
 class Site:
@@ -45,12 +59,12 @@ class Site:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def set_up(self, like: Site | None = None) -> None:
-        """Make the database and collect the static files, or copy those of another site: compressing takes long."""
+    def set_up(self, static: Path | None = None) -> None:
+        """Make the database, and collect the static files or take those that were collected already."""
         self.manage("migrate", "--verbosity", "0")
         self.manage("seed_assistants")
-        if like:
-            shutil.copytree(like.folder / "static", self.folder / "static")
+        if static:
+            shutil.copytree(static, self.folder / "static", copy_function=os.link)
         else:
             self.manage("collectstatic", "--noinput", "--verbosity", "0")
 

@@ -31,10 +31,10 @@ def wait_for_numbers(page: Page, least: int) -> None:
     expect(page.locator(f"{ANSWER} [data-prose]").last).to_contain_text(f" {least} ")
 
 
-def test_first_run(tmp_path, open_page, prepared_site):
+def test_first_run(tmp_path, open_page, static):
     """A new clone: the printed link makes the owner, who asks the guide and is answered by a real model."""
     site = Site(tmp_path)
-    site.set_up(like=prepared_site)
+    site.set_up(static)
     link = re.search(r"http\S+", site.manage("owner_link", "--url", site.url))[0]
     site.start()
     try:

@@ -95,10 +95,10 @@ def test_signing_out_takes_all_of_it_away(app, site):
     assert app.evaluate("sessionStorage.length") == 0
 
 
-def test_a_new_version_leaves_nothing_stale(tmp_path, open_page, prepared_site):
+def test_a_new_version_leaves_nothing_stale(tmp_path, open_page, static):
     """After a deploy, pages have the new files, and what was kept of the old ones is gone."""
     site = Site(tmp_path)
-    site.set_up(like=prepared_site)
+    site.set_up(static)
     site.manage("createsuperuser", "--noinput", "--username", "alice", "--email", "alice@example.org")
     site.start()
     try:
