@@ -1,0 +1,269 @@
+"""The answers of rehearsals, written in the background: claimed, bounded for each backend, taken again after a crash.
+
+People's own answers go first: while any of them waits, or a process is half full of them, rehearsals wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import aclosing
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.db import Error, IntegrityError, close_old_connections, transaction
+from django.utils import timezone
+
+from backends import ChatMessage
+from chat import history
+from chat.models import (
+    Assistant,
+    Drain,
+    Generation,
+    Purpose,
+    RehearsedAnswer,
+    Role,
+    Side,
+    Status,
+    Trial,
+)
+from chat.refusals import DrainedError, QuotaExceededError
+from chat.storable import storable
+from chat.workshop import trials
+from chat.workshop.choosing import base_of
+from chat.workshop.settings import made_of
+from chat.workshop.trials import Ask, Run
+
+logger = logging.getLogger(__name__)
+
+INTERVAL = 1.0
+"""Seconds between two looks for work, and for who died."""
+MOST_RUNS = 3
+"""A worker that dies may have died of what it was writing."""
+_LEFT = {"worker": "", "slot": None, "started_at": None, "heartbeat_at": None}
+
+
+def claim(worker: str, room: int) -> list[RehearsedAnswer]:
+    """Make up to ``room`` of the waiting answers this worker's, no more of each backend than it has places."""
+    if room <= 0 or Generation.objects.queued().exists():
+        return []
+    waiting = RehearsedAnswer.objects.to_take()
+    aliases = set(waiting.order_by().values_list("backend", flat=True).distinct())
+    if not aliases:
+        return []
+    drained = set(Drain.objects.values_list("alias", flat=True))
+    if Drain.EVERYTHING in drained:
+        return []
+    taken = Counter(RehearsedAnswer.objects.running().values_list("backend", flat=True))
+    claimed: list[RehearsedAnswer] = []
+    for alias in sorted(aliases - drained):
+        free = min(settings.CHAT_REHEARSAL_PARALLEL - taken[alias], room - len(claimed))
+        next_ones = waiting.filter(backend=alias).select_related("question__rehearsal__owner")[: max(free, 0)]
+        claimed += [answer for answer in next_ones if _take(answer, worker)]
+    return claimed
+
+
+def _take(answer: RehearsedAnswer, worker: str) -> bool:
+    """Take the answer and one of its backend's places; False where another worker got there first."""
+    now = timezone.now()
+    running = RehearsedAnswer.objects.running().filter(backend=answer.backend)
+    used = set(running.values_list("slot", flat=True))
+    slot = next((slot for slot in range(settings.CHAT_REHEARSAL_PARALLEL) if slot not in used), None)
+    if slot is None:
+        return False
+    mine = {"worker": worker, "slot": slot, "started_at": now, "heartbeat_at": now, "runs": answer.runs + 1}
+    try:
+        with transaction.atomic():
+            if not RehearsedAnswer.objects.queued().filter(pk=answer.pk).update(status=Status.IN_PROGRESS, **mine):
+                return False
+    except IntegrityError:  # somebody took this place at the same moment
+        return False
+    for name, value in mine.items():
+        setattr(answer, name, value)
+    return True
+
+
+def ask_of(answer: RehearsedAnswer) -> Ask | None:
+    """Return what the backend is to be asked; None where its conversation was deleted meanwhile."""
+    question = answer.question
+    said = [ChatMessage(one["role"], one["content"]) for one in question.messages]
+    if question.message_id:
+        conversation = question.conversation
+        if conversation is None or conversation.deleted_at:
+            return None
+        path = history.path(conversation, question.message_id, settings.CHAT_HISTORY_MESSAGES)
+        said = [ChatMessage("user" if one.role == Role.USER else "assistant", one.content) for one in path]
+        said = [message for message in said if message.content]
+    if not said:
+        return None
+    assistant = _assistant(answer)
+    tokens = min(assistant.max_output_tokens or settings.CHAT_QUOTA_ANSWER_TOKENS, settings.CHAT_QUOTA_ANSWER_TOKENS)
+    return Ask(
+        person=question.rehearsal.owner,
+        assistant=assistant,
+        said=said,
+        purpose=Purpose.REHEARSAL,
+        tokens=tokens,
+        seconds=settings.CHAT_TRIAL_SECONDS,
+    )
+
+
+def _assistant(answer: RehearsedAnswer) -> Assistant:
+    """Return who answers: the new settings or the old ones, counted as use of the assistant that they are for."""
+    rehearsal = answer.question.rehearsal
+    values = rehearsal.candidate if answer.side == Side.NEW else base_of(rehearsal) or rehearsal.candidate
+    assistant = made_of(values, rehearsal.assistant_name or rehearsal.candidate_name)
+    assistant.pk = rehearsal.assistant_id
+    return assistant
+
+
+def store(answer: RehearsedAnswer, run: Run, cost: Any) -> bool:
+    """Give the answer its text and last status; False where it is no longer ours."""
+    ours = RehearsedAnswer.objects.running().filter(pk=answer.pk, worker=answer.worker, runs=answer.runs)
+    return bool(
+        ours.update(
+            status=run.status,
+            content=storable(run.text),
+            finish_reason=run.finish_reason,
+            error_code=run.error_code,
+            error_detail=run.error_detail,
+            input_tokens=run.used.input_tokens if run.used else None,
+            output_tokens=run.used.output_tokens if run.used else None,
+            cost=cost,
+            first_text_ms=run.first_text_ms,
+            duration_ms=run.duration_ms,
+            slot=None,
+        )
+    )
+
+
+def put_back(answers: Iterable[int], *, worker: str = "") -> int:
+    """Let answers whose worker died, or stops, wait again; one that was taken too often is interrupted for good."""
+    held = RehearsedAnswer.objects.running().filter(pk__in=list(answers))
+    held = held.filter(worker=worker) if worker else held
+    given_up = held.filter(runs__gte=MOST_RUNS)
+    lost = given_up.update(status=Status.INCOMPLETE, finish_reason="interrupted", **_LEFT)
+    return lost + held.update(status=Status.QUEUED, **_LEFT)
+
+
+async def write(answer: RehearsedAnswer) -> None:
+    """Let the backend write the claimed answer to its end, and store it."""
+    try:
+        ask = await sync_to_async(_prepared)(answer)
+        if ask is None:
+            return
+        trial = await sync_to_async(trials.begin)(ask)
+    except DrainedError:
+        await sync_to_async(put_back)([answer.pk], worker=answer.worker)
+        return
+    except QuotaExceededError as error:
+        refused = Run(status=Status.FAILED, error_code="quota_exceeded", error_detail=str(error))
+        await sync_to_async(store)(answer, refused, 0)
+        return
+    await _write(answer, ask, trial)
+
+
+def _prepared(answer: RehearsedAnswer) -> Ask | None:
+    close_old_connections()
+    related = ("question__rehearsal__owner", "question__conversation")
+    found = RehearsedAnswer.objects.select_related(*related).filter(pk=answer.pk).first()
+    ask = ask_of(found) if found else None
+    if ask is None:
+        gone = Run(status=Status.CANCELLED)
+        store(answer, gone, 0)
+    return ask
+
+
+async def _write(answer: RehearsedAnswer, ask: Ask, trial: Trial) -> None:
+    run = Run()
+    try:
+        async with aclosing(trials.stream(ask, run)) as events:
+            async for _event in events:
+                pass
+    except Exception as error:
+        # A plugin may raise anything; its answer fails, nobody else's.
+        logger.exception("Rehearsed answer %s failed", answer.pk)
+        run.status, run.error_code, run.error_detail = Status.FAILED, "internal_error", type(error).__name__
+    finally:
+        await trials.end_whatever_happens(trial, ask, run)
+    await sync_to_async(store)(answer, run, trials.cost_of(ask, run))
+
+
+class Rehearsing:
+    """The part of a worker that writes what rehearsals ask for."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._looked_at = 0.0
+        self._seen: dict[int, tuple[datetime | None, float]] = {}
+        """The newest sign of life of each answer, and when we saw it first, by our own clock."""
+
+    async def look(self, worker: str, room: int) -> None:
+        """Take work for which there is room, stop what was cancelled, free what belonged to the dead."""
+        now = time.monotonic()
+        if now - self._looked_at < INTERVAL:
+            return
+        self._looked_at = now
+        running = set(self._tasks)
+        ours = await sync_to_async(self._look_at_rows)(worker, running)
+        for pk in running - ours:
+            if task := self._tasks.get(pk):
+                task.cancel()
+        for answer in await sync_to_async(claim)(worker, room - len(self._tasks)):
+            task = asyncio.create_task(write(answer), name=f"rehearsed-{answer.pk}")
+            self._tasks[answer.pk] = task
+            task.add_done_callback(partial(self._forget, answer.pk))
+
+    async def stop(self, worker: str) -> None:
+        """Stop writing; what was not done waits for the next worker."""
+        tasks = list(self._tasks.values())
+        pks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=3)
+            await sync_to_async(_hand_over)(pks, worker)
+
+    def _look_at_rows(self, worker: str, running: set[int]) -> set[int]:
+        ours = RehearsedAnswer.objects.run_by(worker).filter(pk__in=running)
+        if running:
+            ours.update(heartbeat_at=timezone.now())
+        if dead := self._dead(set(running)):
+            logger.warning("%s rehearsed answers of a process that died wait again", put_back(dead))
+        trials.forget_dead()
+        # Those that are ours alone: a conversation that was deleted meanwhile is not read any further.
+        return set(ours.filter(question__conversation__deleted_at=None).values_list("pk", flat=True))
+
+    def _dead(self, running: set[int]) -> list[int]:
+        now = time.monotonic()
+        signs = dict(RehearsedAnswer.objects.running().values_list("pk", "heartbeat_at"))
+        seen = self._seen
+        self._seen = {
+            pk: seen[pk] if pk in seen and seen[pk][0] == sign else (sign, now)
+            for pk, sign in signs.items()
+            if pk not in running
+        }
+        patience = 3 * max(settings.CHAT_HEARTBEAT_INTERVAL, INTERVAL)
+        return [pk for pk, (_sign, since) in self._seen.items() if now - since >= patience]
+
+    def _forget(self, pk: int, task: asyncio.Task[None]) -> None:
+        self._tasks.pop(pk, None)
+        self._looked_at = 0.0  # there is room now
+        if not task.cancelled() and (error := task.exception()):
+            # Its row gives no sign of life any more, and is put back.
+            logger.error("Rehearsed answer %s could not be ended", pk, exc_info=error)
+
+
+def _hand_over(pks: list[int], worker: str) -> None:
+    try:
+        # Not a run that failed: whoever is next has as many.
+        stopped = RehearsedAnswer.objects.run_by(worker).filter(pk__in=pks)
+        stopped.update(status=Status.QUEUED, **_LEFT)
+    except Error:
+        logger.exception("Rehearsed answers could not be handed over")
