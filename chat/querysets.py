@@ -34,27 +34,21 @@ class AssistantQuerySet(QuerySet["Assistant"]):
 
     def update(self, **values: Any) -> int:
         """Change all of them, and keep a version of each whose values that changed."""
-        from chat.models.versions import NOT_KEPT, keep_version
-
-        if NOT_KEPT.issuperset(values):
+        if not self.model.is_kept(values):
             return super().update(**values)
         with transaction.atomic():
             touched = list(self.order_by().values_list("pk", flat=True))
             changed = super().update(**values)
-            for pk in touched:
-                keep_version(pk)
+            self.model.keep_versions(touched)
         return changed
 
     update.alters_data = True  # type: ignore[attr-defined]
 
     def bulk_create(self, objs: Iterable[Assistant], *args: Any, **kwargs: Any) -> list[Assistant]:
         """Store them, and keep a version of each."""
-        from chat.models.versions import keep_version
-
         with transaction.atomic():
             made = super().bulk_create(objs, *args, **kwargs)
-            for assistant in made:
-                keep_version(assistant.pk)
+            self.model.keep_versions([assistant.pk for assistant in made])
         return made
 
 

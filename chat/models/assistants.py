@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
@@ -13,7 +14,7 @@ from django.db.models.signals import m2m_changed
 from django.utils.translation import gettext_lazy as _
 
 from backends import chat_backends
-from chat.models.versions import keep_version
+from chat.models.versions import NOT_KEPT, keep_version
 from chat.parameters import PARAMETERS, Values
 from chat.querysets import AssistantQuerySet
 
@@ -103,6 +104,17 @@ class Assistant(models.Model):
             raise ValidationError(
                 {"backend": _("settings.CHAT_BACKENDS has no alias “%(alias)s”.") % {"alias": self.backend}}
             )
+
+    @staticmethod
+    def is_kept(names: Iterable[str]) -> bool:
+        """Tell whether versions keep one of the fields of these names."""
+        return not NOT_KEPT.issuperset(names)
+
+    @staticmethod
+    def keep_versions(pks: Iterable[int]) -> None:
+        """Keep what these assistants are now, each as a version."""
+        for pk in pks:
+            keep_version(pk)
 
     @property
     def backend_label(self) -> str:
