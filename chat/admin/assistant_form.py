@@ -66,8 +66,8 @@ class AssistantForm(forms.ModelForm):  # type: ignore[type-arg]
         if "system_prompt" in self.fields:
             self._count_prompt()
         if "avatar" in self.fields:
-            avatar = self["avatar"].value() or ""
-            preview = format_html('<span class="avatar-preview" data-avatar aria-hidden="true">{}</span>', avatar)
+            avatar = '<span class="avatar-preview" data-avatar aria-hidden="true">{}</span>'
+            preview = format_html(avatar, self._shown("avatar"))
             self.fields["avatar"].help_text = format_html("{} {}", preview, self.fields["avatar"].help_text)
 
     def clean(self) -> dict[str, Any]:
@@ -86,6 +86,11 @@ class AssistantForm(forms.ModelForm):  # type: ignore[type-arg]
             )
         return cleaned
 
+    def _shown(self, name: str) -> str:
+        """Return what a field shows; not by its bound field, which would keep the help text that it has until now."""
+        value = self.data.get(name) if self.is_bound else self.get_initial_for_field(self.fields[name], name)
+        return str(value or "")
+
     def _offer_backends(self) -> None:
         field = self.fields["backend"]
         assert isinstance(field, forms.ChoiceField)
@@ -97,7 +102,7 @@ class AssistantForm(forms.ModelForm):  # type: ignore[type-arg]
         field.choices = choices
 
     def _count_prompt(self) -> None:
-        text = str(self["system_prompt"].value() or "")
+        text = self._shown("system_prompt")
         told = gettext("%(characters)s characters, about %(tokens)s tokens, sent with every answer.")
         counted = told % {"characters": f"{len(text):,}", "tokens": f"{tokens_in(text):,}"}
         field = self.fields["system_prompt"]

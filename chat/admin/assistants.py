@@ -35,6 +35,7 @@ class AssistantAdmin(Audited):
     change_form_template = "admin/chat/assistant/form.html"
     change_list_template = "admin/chat/assistant/list.html"
     list_display = ["name", "backend", "model", "description", "is_active"]
+    list_display_links = ["name"]
     list_editable = ["is_active"]
     list_filter = ["is_active", "backend", "groups"]
     search_fields = ["name", "slug", "description", "model"]
@@ -88,7 +89,7 @@ class AssistantAdmin(Audited):
         """Offer to move assistants where the list is whole and in their order."""
         shown = super().get_list_display(request)
         is_whole = set(request.GET) <= {"p"} and self.has_change_permission(request)
-        return [*shown, "place"] if is_whole else shown
+        return ["place", *shown] if is_whole else shown
 
     @admin.display(description=_("order"))
     def place(self, assistant: Assistant) -> SafeString:

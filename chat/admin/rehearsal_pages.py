@@ -146,6 +146,7 @@ def words_for(answer: RehearsedAnswer) -> None:
         answer.notice = _("Cancelled.")  # type: ignore[attr-defined]
     else:
         answer.notice = str(notice.text) if notice else ""  # type: ignore[attr-defined]
+        answer.notice_kind = notice.kind if notice else ""  # type: ignore[attr-defined]
 
 
 def _tell(rehearsal: Rehearsal, user: User, questions: Iterable[RehearsedQuestion], action: str) -> None:

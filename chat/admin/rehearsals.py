@@ -34,7 +34,6 @@ class RehearsalAdmin(Audited):
     list_select_related = ["owner"]
     list_filter = ["assistant", "created_at"]
     search_fields = ["title", "assistant_name", "candidate_name", "owner__username"]
-    actions_selection_counter = False
 
     def get_urls(self) -> list[Any]:
         """Put the pages of a rehearsal beside those of Django's own, which would take their names for an id."""
