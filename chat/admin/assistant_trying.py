@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Any, cast
 
@@ -21,6 +21,15 @@ from chat.wording import notice_for, stage_for
 from chat.workshop import trials
 from chat.workshop.settings import DECIDING
 from chat.workshop.trials import Ask, Run
+
+
+class ClosingResponse(StreamingHttpResponse):
+    """Closes what it streams as soon as nobody reads on, where Django leaves that to the garbage collector."""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async with aclosing(cast("AsyncGenerator[str]", self._iterator)) as parts:  # type: ignore[attr-defined]
+            async for part in parts:
+                yield self.make_bytes(part)
 
 
 def draft_of(form: Any, obj: Assistant | None) -> tuple[Assistant | None, dict[str, list[str]]]:
@@ -61,7 +70,7 @@ def try_it(request: HttpRequest, form: Any, obj: Assistant | None) -> HttpRespon
     except RefusedError as error:
         status, reason = words_of(error)
         return with_retry_after(JsonResponse({"errors": {"__all__": [reason]}}, status=status), error)
-    response = StreamingHttpResponse(answer(ask, trial), content_type="application/x-ndjson")
+    response = ClosingResponse(answer(ask, trial), content_type="application/x-ndjson")
     response["Cache-Control"] = "no-store"
     response["X-Accel-Buffering"] = "no"
     return response

@@ -162,8 +162,8 @@ async def write(answer: RehearsedAnswer) -> None:
     except DrainedError:
         await sync_to_async(put_back)([answer.pk], worker=answer.worker)
         return
-    except QuotaExceededError as error:
-        refused = Run(status=Status.FAILED, error_code="quota_exceeded", error_detail=str(error))
+    except QuotaExceededError:
+        refused = Run(status=Status.FAILED, error_code="quota_exceeded")
         await sync_to_async(store)(answer, refused, 0)
         return
     await _write(answer, ask, trial)

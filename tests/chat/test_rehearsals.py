@@ -220,7 +220,8 @@ class TestRights:
 
 class TestTypedQuestions:
     def test_json_lines(self):
-        text = '{"prompt": "One"}\n\n{"messages": [{"role": "system", "content": "S"}, {"role": "user", "content": "Q"}], "answer": "A"}'
+        said = [{"role": "system", "content": "S"}, {"role": "user", "content": "Q"}]
+        text = '{"prompt": "One"}\n\n' + json.dumps({"messages": said, "answer": "A"})
         one, two = of_text(text)
         assert one.messages == ({"role": "user", "content": "One"},)
         assert (two.messages[0]["role"], two.known) == ("system", "A")
