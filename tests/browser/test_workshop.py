@@ -75,7 +75,7 @@ def test_buttons_work_without_scripts(open_page, site):
 
 def test_it_is_tried_out(form):
     form.fill("[name=system_prompt]", "Be kind, 모두에게.")
-    expect(form.locator("[data-count]")).to_contain_text("13 characters, about 6 tokens")
+    expect(form.locator("[data-count]")).to_contain_text("14 characters, about 6 tokens")
     form.fill("[name=avatar]", "E")
     expect(form.locator("[data-avatar]")).to_have_text("E")
     form.fill("[name=try_prompt]", "one two three")
@@ -133,3 +133,9 @@ def test_a_rehearsal_shows_how_far_it_is(form, site):
     expect(form.locator("[data-votes=new]")).to_have_text("1")
     vote.click()
     expect(form.locator("[data-votes=new]")).to_have_text("0")
+
+
+def test_the_enter_key_saves(form, site):
+    """And does not begin a rehearsal, whose button is in the same form."""
+    form.press("[name=description]", "Enter")
+    expect(form).to_have_url(f"{site.url}{LIST}")

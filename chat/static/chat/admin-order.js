@@ -46,10 +46,16 @@ function move(event) {
   const isUp = /** @type {HTMLButtonElement} */ (button).value.endsWith(":up");
   const other = isUp ? row.previousElementSibling : row.nextElementSibling;
   if (!other) return;
-  if (isUp) other.before(row);
-  else other.after(row);
-  /** @type {HTMLElement} */ (button).focus();
+  // The other one moves, so that the button keeps the focus.
+  if (isUp) row.after(other);
+  else row.before(other);
   store(row, before);
+}
+
+/** @param {Element} row */
+function middle(row) {
+  const { top, height } = row.getBoundingClientRect();
+  return top + height / 2;
 }
 
 /** @param {PointerEvent} down */
@@ -63,14 +69,11 @@ function drag(down) {
   row.classList.add("is-dragged");
   const follow = (/** @type {Event} */ event) => {
     const height = /** @type {PointerEvent} */ (event).clientY;
-    for (const other of rows()) {
-      const box = other.getBoundingClientRect();
-      if (other === row || height < box.top || height > box.bottom) continue;
-      // Past the middle of it, so that rows of different heights do not change places to and fro.
-      const isAbove = row.getBoundingClientRect().top > box.top;
-      if (isAbove && height < box.top + box.height / 2) other.before(row);
-      else if (!isAbove && height > box.top + box.height / 2) other.after(row);
-    }
+    const all = rows();
+    const place = all.indexOf(row);
+    // The others move: a row that leaves the document, even for a moment, loses the pointer.
+    row.after(...all.slice(0, place).filter((other) => middle(other) > height));
+    row.before(...all.slice(place + 1).filter((other) => middle(other) < height));
   };
   const drop = (/** @type {Event} */ event) => {
     grip.removeEventListener("pointermove", follow);
