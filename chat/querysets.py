@@ -122,10 +122,10 @@ class RehearsedQuestionQuerySet(QuerySet["RehearsedQuestion"]):
         """Return those whose conversation is there: what its owner deleted is for nobody, copies included."""
         return self.filter(conversation__deleted_at=None)
 
-    def readable_by(self, user: User) -> RehearsedQuestionQuerySet:
-        """Return those that this person may read: typed ones, of own conversations, and of all with the permission."""
+    def readable_by(self, user: User, *, others: bool) -> RehearsedQuestionQuerySet:
+        """Return those that this person may read: typed ones, of own conversations, and with ``others`` of all."""
         kept = self.kept()
-        if user.has_perm("chat.view_others_conversations"):
+        if others:
             return kept
         return kept.filter(Q(conversation=None) | Q(conversation__owner=user))
 

@@ -14,8 +14,10 @@ from django.utils.translation import gettext_lazy as _
 
 from backends import chat_backends
 from chat.models import Assistant, Conversation, User
-from chat.workshop.choosing import MOST_CONVERSATIONS, Chosen, of_conversations, of_text, readable
+from chat.workshop.choosing import MOST_CONVERSATIONS, Chosen, of_conversations, of_others, of_text, readable
 
+LEAST_REASON = 8
+"""Characters."""
 MOST_TYPED = 2_000_000
 """Bytes of questions that are typed or uploaded."""
 
@@ -36,7 +38,12 @@ class QuestionsForm(forms.Form):
     whose = forms.ChoiceField(
         label=_("Whose conversations"),
         choices=[("own", _("mine")), ("all", _("everybody's"))],
-        help_text=_("That you read other people's is told to the audit log, and to them."),
+    )
+    reason = forms.CharField(
+        label=_("Why do you have to read other people's?"),
+        required=False,
+        max_length=500,
+        help_text=_("These people can read it, with your name. It is needed for their conversations only."),
     )
     number = forms.IntegerField(
         label=_("How many conversations"), min_value=1, max_value=MOST_CONVERSATIONS, initial=20, required=False
@@ -66,7 +73,7 @@ class QuestionsForm(forms.Form):
             source.initial = "selected"
         if not person.has_perm("chat.view_others_conversations"):
             whose.choices = [("own", _("mine"))]
-            whose.help_text = ""
+            del self.fields["reason"]
         self.questions: list[Chosen] = []
 
     def clean_file(self) -> str:
@@ -95,6 +102,9 @@ class QuestionsForm(forms.Form):
             return False
         if not self.questions:
             self.add_error("typed" if source == "typed" else "source", _now("There are no such questions."))
+        elif of_others(self.questions, self.person) and len(self.cleaned_data.get("reason", "")) < LEAST_REASON:
+            self.add_error("reason", _now("Say in a few words why: some of these conversations are other people's."))
+            return False
         return bool(self.questions)
 
     def _conversations(self, source: str, assistant_id: int | None) -> list[Conversation]:

@@ -21,6 +21,7 @@ from django.utils.translation import gettext as _
 
 from backends import chat_backends
 from chat import audit, markdown
+from chat.admin.rehearsal_forms import LEAST_REASON
 from chat.audit import Target
 from chat.models import (
     Assistant,
@@ -36,7 +37,7 @@ from chat.models import (
 from chat.querysets import RehearsedQuestionQuerySet
 from chat.runner import runner
 from chat.wording import notice_for
-from chat.workshop import comparing, exporting, switching
+from chat.workshop import comparing, exporting, opening, switching
 from chat.workshop.comparing import Row
 from chat.workshop.differences import differences
 from chat.workshop.settings import DECIDING, deciding
@@ -85,15 +86,10 @@ def state_of(rehearsal: Any) -> SafeString:
     return format_html('<span class="pill pill-{}">{}</span>', kind, words)
 
 
-def _readable(request: HttpRequest, rehearsal: Rehearsal) -> RehearsedQuestionQuerySet:
-    found = RehearsedQuestion.objects.readable_by(cast("User", request.user)).filter(rehearsal=rehearsal)
-    return found.select_related("message", "conversation").order_by("number")
-
-
 def compare(request: HttpRequest, rehearsal: Rehearsal) -> HttpResponse:
     """Show the answers of both sides beside each other, a page at a time."""
     user = cast("User", request.user)
-    readable = _readable(request, rehearsal)
+    readable = opening.readable(rehearsal, user)
     show = request.GET.get("show", "all")
     chosen = _only(readable, show, user)
     page = Paginator(chosen, ON_A_PAGE).get_page(request.GET.get("p"))
@@ -109,6 +105,8 @@ def compare(request: HttpRequest, rehearsal: Rehearsal) -> HttpResponse:
         page=page,
         show=show if show in SHOWN else "all",
         hidden=totals.questions - readable.count(),
+        may_open=user.has_perm(opening.PERMISSION),
+        minutes=round(opening.OPEN_FOR.total_seconds() / 60),
         votes=[(value, label, totals.votes[value]) for value, label in Choice.choices],
         sides=[(_("Old"), totals.old), (_("New"), totals.new)],
         can_switch=bool(rehearsal.assistant_id) and user.has_perm("chat.change_assistant"),
@@ -164,7 +162,9 @@ def _tell(rehearsal: Rehearsal, user: User, questions: Iterable[RehearsedQuestio
 def progress(request: HttpRequest, rehearsal: Rehearsal) -> HttpResponse:
     """Return how far it is, and the state of each answer; no texts."""
     totals = comparing.totals(rehearsal)
-    answers = RehearsedAnswer.objects.filter(question__in=_readable(request, rehearsal)).order_by("question", "side")
+    answers = RehearsedAnswer.objects.filter(
+        question__in=opening.readable(rehearsal, cast("User", request.user))
+    ).order_by("question", "side")
     states: dict[int, str] = {}
     for question, status in answers.values_list("question", "status"):
         states[question] = f"{states.get(question, '')} {status}".strip()
@@ -182,7 +182,7 @@ def progress_words(totals: comparing.Totals) -> str:
 def vote(request: HttpRequest, rehearsal: Rehearsal) -> HttpResponse:
     """Store which side somebody finds better."""
     number, choice = request.POST.get("question", ""), request.POST.get("choice", "")
-    readable = _readable(request, rehearsal)
+    readable = opening.readable(rehearsal, cast("User", request.user))
     question = get_object_or_404(readable, pk=int(number) if number.isdecimal() else 0)
     if choice and choice not in Choice.values:
         return HttpResponse(_("This is no vote."), status=400, content_type="text/plain")
@@ -192,6 +192,18 @@ def vote(request: HttpRequest, rehearsal: Rehearsal) -> HttpResponse:
     back = request.POST.get("back", "")
     query = back if back.startswith("?") else ""
     return HttpResponseRedirect(f"{_address(rehearsal)}{query}#question-{question.pk}")
+
+
+def open_all(request: HttpRequest, rehearsal: Rehearsal) -> HttpResponse:
+    """Let who says why read what is of other people's conversations, for a while."""
+    user, reason = cast("User", request.user), request.POST.get("reason", "").strip()[:500]
+    if not user.has_perm(opening.PERMISSION):
+        raise PermissionDenied
+    if len(reason) < LEAST_REASON:
+        messages.error(request, _("Say in a few words why: some of these conversations are other people's."))
+    else:
+        opening.open_rehearsal(rehearsal, user, reason)
+    return HttpResponseRedirect(_address(rehearsal))
 
 
 def cancel(request: HttpRequest, rehearsal: Rehearsal) -> HttpResponse:
@@ -212,7 +224,7 @@ def again(request: HttpRequest, rehearsal: Rehearsal) -> HttpResponse:
 def export(request: HttpRequest, rehearsal: Rehearsal) -> HttpResponse | StreamingHttpResponse:
     """Return all that this person may read of it as JSON Lines, or as a table (``?format=csv``)."""
     user = cast("User", request.user)
-    questions = list(_readable(request, rehearsal))
+    questions = list(opening.readable(rehearsal, user))
     _tell(rehearsal, user, questions, "rehearsal.exported")
     rows = comparing.rows(questions, user)
     is_table = request.GET.get("format") == "csv"

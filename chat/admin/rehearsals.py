@@ -42,6 +42,7 @@ class RehearsalAdmin(Audited):
             ("<int:pk>/progress/", "progress", require_safe(self._of(pages.progress)), "view"),
             ("<int:pk>/export/", "export", require_safe(self._of(pages.export)), "view"),
             ("<int:pk>/vote/", "vote", require_POST(self._of(pages.vote)), "change"),
+            ("<int:pk>/open/", "open", require_POST(self._of(pages.open_all)), "view"),
             ("<int:pk>/cancel/", "cancel", require_POST(self._of(pages.cancel)), "change"),
             ("<int:pk>/again/", "again", require_POST(self._of(pages.again)), "change"),
             ("<int:pk>/switch/", "switch", self._of(pages.switch), "change"),
@@ -103,7 +104,7 @@ class RehearsalAdmin(Audited):
             if questions.find(assistant.pk):
                 with transaction.atomic():
                     made = make(user, assistant, deciding(candidate), str(candidate))
-                    start(made, questions.questions)
+                    start(made, questions.questions, questions.cleaned_data.get("reason", ""))
                 runner.wake()
                 return HttpResponseRedirect(reverse("admin:chat_rehearsal_change", args=[made.pk]))
         context = {"title": _now("New rehearsal"), "what": what, "questions": questions, "selected": selected}
@@ -142,7 +143,7 @@ class RehearsalAdmin(Audited):
             # Whoever chooses the questions is who reads them, and whose use it is.
             Rehearsal.objects.filter(pk=rehearsal.pk).update(owner=cast("User", request.user))
             rehearsal.refresh_from_db()
-            start(rehearsal, questions.questions)
+            start(rehearsal, questions.questions, questions.cleaned_data.get("reason", ""))
             runner.wake()
             return HttpResponseRedirect(reverse("admin:chat_rehearsal_change", args=[rehearsal.pk]))
         context = pages.context_of(request, rehearsal, title=rehearsal.title, questions=questions)

@@ -5,5 +5,6 @@
 * ``ordering``    the order of the list
 * ``trials``      one run of a backend outside of any conversation, counted and bounded
 * ``choosing``    the questions of a rehearsal; ``working``: its answers; ``comparing``: both sides, votes, totals
+* ``opening``     who may read in it what other people wrote
 * ``exporting``   a rehearsal as a file; ``switching``: its settings become those of the assistant
 """

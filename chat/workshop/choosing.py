@@ -56,6 +56,11 @@ def readable(person: User) -> ConversationQuerySet:
     return Conversation.objects.kept() if everybody else Conversation.objects.owned_by(person)
 
 
+def of_others(chosen: Iterable[Chosen], person: User) -> bool:
+    """Tell whether some of the questions are of other people's conversations."""
+    return any(one.message and one.message.conversation.owner_id != person.pk for one in chosen)
+
+
 def of_conversations(conversations: Iterable[Conversation], *, every: bool) -> list[Chosen]:
     """Return the last question of the shown branch of each, or ``every`` one, with its answer; three queries."""
     leaves = {conversation.pk: conversation.leaf_id for conversation in conversations}
@@ -119,11 +124,11 @@ def _from_json(number: int, line: str) -> Chosen:
     return Chosen(messages=said, known=None if answer is None else storable(str(answer)))
 
 
-def start(rehearsal: Rehearsal, chosen: Sequence[Chosen]) -> None:
+def start(rehearsal: Rehearsal, chosen: Sequence[Chosen], reason: str = "") -> None:
     """Store the questions, and queue the answers that there are none of yet.
 
     A typed question is asked of the assistant as it was, too, where there is one: else there is nothing to compare.
-    That questions of other people's conversations were taken is told to the audit log, and so to them.
+    That questions of other people's conversations were taken, and why, is told to the audit log, and so to them.
     """
     with transaction.atomic():
         questions = RehearsedQuestion.objects.bulk_create(
@@ -141,7 +146,7 @@ def start(rehearsal: Rehearsal, chosen: Sequence[Chosen]) -> None:
         for question, one in zip(questions, chosen, strict=True):
             answers += [answer for answer in (_old(question, one, base), _new(question, rehearsal)) if answer]
         RehearsedAnswer.objects.bulk_create(answers)
-        _tell(rehearsal, chosen)
+        _tell(rehearsal, chosen, reason)
 
 
 def base_of(rehearsal: Rehearsal) -> dict[str, Any] | None:
@@ -184,10 +189,14 @@ def _milliseconds(seconds: float | None) -> int | None:
     return None if seconds is None else round(seconds * 1000)
 
 
-def _tell(rehearsal: Rehearsal, chosen: Sequence[Chosen]) -> None:
-    """Write down whose conversations were read, once for each of them."""
+def _tell(rehearsal: Rehearsal, chosen: Sequence[Chosen], reason: str) -> None:
     taken = {one.message.conversation_id: one.message.conversation for one in chosen if one.message}
-    for conversation in taken.values():
-        if conversation.owner_id != rehearsal.owner_id:
+    tell_owners(rehearsal, rehearsal.owner, taken.values(), reason)
+
+
+def tell_owners(rehearsal: Rehearsal, reader: User, conversations: Iterable[Conversation], reason: str) -> None:
+    """Write down who reads which conversations of other people in the rehearsal, and why, once for each of them."""
+    for conversation in conversations:
+        if conversation.owner_id != reader.pk:
             target = Target(kind="conversation", id=str(conversation.pk), owner_id=conversation.owner_id)
-            audit.append("transcript.rehearsed", rehearsal.owner, target, rehearsal=rehearsal.pk)
+            audit.append("transcript.rehearsed", reader, target, rehearsal=rehearsal.pk, reason=reason)

@@ -36,6 +36,11 @@ def made_of(values: dict[str, Any], name: str = "") -> Assistant:
     return assistant
 
 
+def cost(assistant: Assistant, input_tokens: int, output_tokens: int) -> Decimal:
+    """Return what so many tokens cost at the prices that are tried, whatever the stored assistant costs."""
+    return (assistant.input_price * input_tokens + assistant.output_price * output_tokens) / 1_000_000
+
+
 def request_of(assistant: Assistant, said: Sequence[ChatMessage], most_tokens: int, user: str) -> ChatRequest:
     """Return what its backend is asked to answer what was said, in no more than so many tokens."""
     parameters = assistant.parameters({})

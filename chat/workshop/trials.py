@@ -24,7 +24,7 @@ from chat.models import Assistant, Purpose, Status, Trial, UsageRecord, User
 from chat.quotas import Amounts
 from chat.refusals import TooManyUnfinishedError
 from chat.usage import tokens_in
-from chat.workshop.settings import request_of
+from chat.workshop.settings import cost, request_of
 
 logger = logging.getLogger(__name__)
 
@@ -102,7 +102,7 @@ def begin(ask: Ask) -> Trial:
 
 
 def _most(ask: Ask) -> Amounts:
-    return Amounts(ask.expected_input + ask.tokens, ask.assistant.cost(ask.expected_input, ask.tokens))
+    return Amounts(ask.expected_input + ask.tokens, cost(ask.assistant, ask.expected_input, ask.tokens))
 
 
 async def stream(ask: Ask, run: Run) -> AsyncGenerator[StreamEvent]:
@@ -154,13 +154,13 @@ def _opaque_name(person: User) -> str:
 
 def cost_of(ask: Ask, run: Run) -> Decimal:
     """Return what the run cost at the prices that the assistant has, or would have."""
-    return ask.assistant.cost(run.used.input_tokens, run.used.output_tokens) if run.used else Decimal(0)
+    return cost(ask.assistant, run.used.input_tokens, run.used.output_tokens) if run.used else Decimal(0)
 
 
 def end(trial: Trial, ask: Ask, run: Run) -> None:
     """Write down what the run took, and count it instead of what was set aside."""
     used = (run.used if run.is_counted else None) or Usage(0, 0)
-    cost = cost_of(ask, run) if run.is_counted else Decimal(0)
+    paid = cost_of(ask, run) if run.is_counted else Decimal(0)
     with transaction.atomic():
         UsageRecord.objects.create(
             user_id=ask.person.pk,
@@ -175,7 +175,7 @@ def end(trial: Trial, ask: Ask, run: Run) -> None:
             input_tokens=used.input_tokens,
             output_tokens=used.output_tokens,
             is_estimated=run.is_estimated,
-            cost=cost,
+            cost=paid,
             waited_ms=0,
             first_text_ms=run.first_text_ms,
             duration_ms=run.duration_ms,
@@ -183,7 +183,7 @@ def end(trial: Trial, ask: Ask, run: Run) -> None:
             finish_reason=run.finish_reason,
             error_code=run.error_code,
         )
-        taken = Amounts(used.input_tokens + used.output_tokens, cost)
+        taken = Amounts(used.input_tokens + used.output_tokens, paid)
         quotas.settle(-trial.pk, taken if run.is_counted else None)
         Trial.objects.filter(pk=trial.pk).delete()
 

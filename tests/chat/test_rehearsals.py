@@ -42,7 +42,7 @@ from chat.models import (
     User,
 )
 from chat.runner import Runner
-from chat.workshop import comparing, switching, working
+from chat.workshop import comparing, opening, switching, working
 from chat.workshop.choosing import of_text
 from chat.workshop.working import Rehearsing
 from chat.writing import run_generation
@@ -75,6 +75,7 @@ def answer_all() -> None:
 
 def begin(page, assistant, candidate, **sent) -> Rehearsal:
     form = {"assistant": assistant.pk, "candidate": candidate.pk, "source": "typed", "whose": "own", "number": "20"}
+    form["reason"] = "To see whether it is better"
     response = page.post(reverse("admin:chat_rehearsal_add"), {**form, **sent})
     assert response.status_code == 302, (response.context["what"].errors, response.context["questions"].errors)
     return Rehearsal.objects.latest("pk")
@@ -139,7 +140,10 @@ def test_questions_of_conversations(page, staff, alice, ask, echo, scripted):
     assert [question.question for question in last.questions.all()] == ["length"]
     entry = AuditEntry.objects.filter(action="transcript.rehearsed").latest("number")
     assert (entry.target_id, entry.concerns_id, entry.actor) == (str(conversation.pk), alice.pk, "staff")
+    assert entry.detail["reason"] == "To see whether it is better"
     assert "question" not in str(AuditEntry.objects.values("detail"))
+    without = {"assistant": echo.pk, "candidate": scripted.pk, "source": "newest", "whose": "all", "reason": " ?"}
+    assert "Say in a few words why" in page.post(reverse("admin:chat_rehearsal_add"), without).content.decode()
 
 
 def test_disliked_and_selected_ones(page, staff, ask, echo, scripted):
@@ -194,6 +198,26 @@ class TestRights:
         assert client.post(reverse("admin:chat_rehearsal_vote", args=[rehearsal.pk]), vote).status_code == 404
         assert client.post(reverse("admin:chat_rehearsal_switch", args=[rehearsal.pk])).status_code == 403
 
+    def test_another_administrator_says_why_first(self, monkeypatch, client, staff, alice, ask, echo, scripted):
+        conversation = ask(echo, "A secret").message.conversation
+        answer_all()
+        client.force_login(staff)
+        rehearsal = begin(client, echo, scripted, source="newest", whose="all")
+        other = User.objects.create_superuser("other", "other@example.org", "x")
+        client.force_login(other)
+        url = reverse("admin:chat_rehearsal_change", args=[rehearsal.pk])
+        opened = reverse("admin:chat_rehearsal_open", args=[rehearsal.pk])
+        assert "A secret" not in client.get(url).content.decode()
+        client.post(opened, {"reason": "hm"})
+        assert "A secret" not in client.get(url).content.decode()
+        client.post(opened, {"reason": "To vote on the answers"})
+        assert "A secret" in client.get(url).content.decode()
+        entry = AuditEntry.objects.filter(action="transcript.rehearsed").latest("number")
+        assert (entry.actor, entry.concerns_id, entry.target_id) == ("other", alice.pk, str(conversation.pk))
+        assert entry.detail["reason"] == "To vote on the answers"
+        monkeypatch.setattr(opening, "OPEN_FOR", timedelta(0))
+        assert "A secret" not in client.get(url).content.decode()
+
     def test_who_looks_is_written_down_once_in_a_while(self, page, ask, echo, scripted):
         ask(echo, "A secret")
         answer_all()
@@ -209,7 +233,7 @@ class TestRights:
         rehearsal = begin(client, echo, scripted, typed="Hi")
         stranger = User.objects.create_user("stranger", password="x", is_staff=True)
         client.force_login(stranger)
-        names = ("change", "progress", "export", "vote", "cancel", "again", "switch", "delete")
+        names = ("change", "progress", "export", "vote", "open", "cancel", "again", "switch", "delete")
         for name in names:
             url = reverse(f"admin:chat_rehearsal_{name}", args=[rehearsal.pk])
             assert {client.get(url).status_code, client.post(url).status_code} <= {403, 405}, name
