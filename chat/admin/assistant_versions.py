@@ -31,15 +31,21 @@ class Entry:
     is_newest: bool
 
 
-def _context(request: HttpRequest, pk: int, **more: Any) -> dict[str, Any]:
-    assistant = Assistant.objects.filter(pk=pk).first()
-    return {**admin.site.each_context(request), "opts": Assistant._meta, "assistant": assistant, "pk": pk, **more}
+def _context(request: HttpRequest, object_id: int, **more: Any) -> dict[str, Any]:
+    assistant = Assistant.objects.filter(pk=object_id).first()
+    return {
+        **admin.site.each_context(request),
+        "opts": Assistant._meta,
+        "assistant": assistant,
+        "pk": object_id,
+        **more,
+    }
 
 
 @require_safe
-def versions(request: HttpRequest, pk: int) -> HttpResponse:
+def versions(request: HttpRequest, object_id: int) -> HttpResponse:
     """List the versions of an assistant, newest first; also of one that was deleted."""
-    rows = AssistantVersion.objects.filter(assistant_id=pk).order_by("-number")
+    rows = AssistantVersion.objects.filter(assistant_id=object_id).order_by("-number")
     page = Paginator(rows, ON_A_PAGE).get_page(request.GET.get("p"))
     shown = list(page)
     if not shown:
@@ -50,14 +56,14 @@ def versions(request: HttpRequest, pk: int) -> HttpResponse:
         Entry(version, changed_fields(older, version), older is None, page.number == 1 and place == 0)
         for place, (version, older) in enumerate(zip(shown, [*shown[1:], before], strict=True))
     ]
-    context = _context(request, pk, title=_("Versions"), subtitle=shown[0].values.get("name"))
+    context = _context(request, object_id, title=_("Versions"), subtitle=shown[0].values.get("name"))
     return render(request, "admin/chat/assistant/versions.html", context | {"entries": entries, "page": page})
 
 
 @require_safe
-def version(request: HttpRequest, pk: int, number: int) -> HttpResponse:
+def version(request: HttpRequest, object_id: int, number: int) -> HttpResponse:
     """Show what a version changed, or in what it differs from another one (``?with=``)."""
-    rows = AssistantVersion.objects.filter(assistant_id=pk)
+    rows = AssistantVersion.objects.filter(assistant_id=object_id)
     chosen = get_object_or_404(rows, number=number)
     numbers = list(rows.order_by("-number").values_list("number", flat=True)[:500])
     asked = request.GET.get("with", "")
@@ -65,7 +71,7 @@ def version(request: HttpRequest, pk: int, number: int) -> HttpResponse:
     old, new = sorted(filter(None, [other, chosen]), key=lambda one: one.number) if other else (None, chosen)
     context = _context(
         request,
-        pk,
+        object_id,
         title=_("Version %d") % number,
         subtitle=chosen.values.get("name"),
         chosen=chosen,
@@ -81,22 +87,22 @@ def version(request: HttpRequest, pk: int, number: int) -> HttpResponse:
 
 
 @require_POST
-def revert_to(request: HttpRequest, pk: int, number: int) -> HttpResponse:
+def revert_to(request: HttpRequest, object_id: int, number: int) -> HttpResponse:
     """Make the assistant what it was, as a new version."""
-    assistant = get_object_or_404(Assistant, pk=pk)
-    chosen = get_object_or_404(AssistantVersion, assistant_id=pk, number=number)
-    before = AssistantVersion.objects.filter(assistant_id=pk).count()
+    assistant = get_object_or_404(Assistant, pk=object_id)
+    chosen = get_object_or_404(AssistantVersion, assistant_id=object_id, number=number)
+    before = AssistantVersion.objects.filter(assistant_id=object_id).count()
     try:
         missing = revert(assistant, chosen, cast("User", request.user))
     except ValidationError as error:
         reasons = error.message_dict if hasattr(error, "error_dict") else {"": error.messages}
         for name, found in reasons.items():
             messages.error(request, f"{name}: {' '.join(found)}".removeprefix(": ").removeprefix("__all__: "))
-        return HttpResponseRedirect(reverse("admin:chat_assistant_version", args=[pk, number]))
+        return HttpResponseRedirect(reverse("admin:chat_assistant_version", args=[object_id, number]))
     if missing:
         messages.warning(request, _("These groups are no more: %s.") % ", ".join(missing))
-    if AssistantVersion.objects.filter(assistant_id=pk).count() == before:
+    if AssistantVersion.objects.filter(assistant_id=object_id).count() == before:
         messages.info(request, _("It is like that already."))
     else:
         messages.success(request, _("The assistant is as it was in version %d.") % number)
-    return HttpResponseRedirect(reverse("admin:chat_assistant_versions", args=[pk]))
+    return HttpResponseRedirect(reverse("admin:chat_assistant_versions", args=[object_id]))

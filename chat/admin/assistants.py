@@ -61,9 +61,9 @@ class AssistantAdmin(Audited):
         own: list[tuple[str, str, View, Any]] = [
             ("order/", "order", require_POST(self.order_view), change),
             ("try/", "try", require_POST(self.try_view), self._may_try),
-            ("<int:pk>/versions/", "versions", assistant_versions.versions, look),
-            ("<int:pk>/versions/<int:number>/", "version", assistant_versions.version, look),
-            ("<int:pk>/versions/<int:number>/revert/", "revert", assistant_versions.revert_to, change),
+            ("<int:object_id>/versions/", "versions", assistant_versions.versions, look),
+            ("<int:object_id>/versions/<int:number>/", "version", assistant_versions.version, look),
+            ("<int:object_id>/versions/<int:number>/revert/", "revert", assistant_versions.revert_to, change),
         ]
         return [
             *(

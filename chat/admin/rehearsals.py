@@ -39,13 +39,13 @@ class RehearsalAdmin(Audited):
         """Put the pages of a rehearsal beside those of Django's own, which would take their names for an id."""
         own = [
             ("prepare/", "prepare", require_POST(self.prepare_view), "add"),
-            ("<int:pk>/progress/", "progress", require_safe(self._of(pages.progress)), "view"),
-            ("<int:pk>/export/", "export", require_safe(self._of(pages.export)), "view"),
-            ("<int:pk>/vote/", "vote", require_POST(self._of(pages.vote)), "change"),
-            ("<int:pk>/open/", "open", require_POST(self._of(pages.open_all)), "view"),
-            ("<int:pk>/cancel/", "cancel", require_POST(self._of(pages.cancel)), "change"),
-            ("<int:pk>/again/", "again", require_POST(self._of(pages.again)), "change"),
-            ("<int:pk>/switch/", "switch", self._of(pages.switch), "change"),
+            ("<int:object_id>/progress/", "progress", require_safe(self._of(pages.progress)), "view"),
+            ("<int:object_id>/export/", "export", require_safe(self._of(pages.export)), "view"),
+            ("<int:object_id>/vote/", "vote", require_POST(self._of(pages.vote)), "change"),
+            ("<int:object_id>/open/", "open", require_POST(self._of(pages.open_all)), "view"),
+            ("<int:object_id>/cancel/", "cancel", require_POST(self._of(pages.cancel)), "change"),
+            ("<int:object_id>/again/", "again", require_POST(self._of(pages.again)), "change"),
+            ("<int:object_id>/switch/", "switch", self._of(pages.switch), "change"),
         ]
         wrap = self.admin_site.admin_view
         return [
@@ -65,8 +65,8 @@ class RehearsalAdmin(Audited):
         return checked
 
     def _of(self, view: Any) -> Any:
-        def found(request: HttpRequest, pk: int) -> HttpResponseBase:
-            return cast("HttpResponseBase", view(request, get_object_or_404(Rehearsal, pk=pk)))
+        def found(request: HttpRequest, object_id: int) -> HttpResponseBase:
+            return cast("HttpResponseBase", view(request, get_object_or_404(Rehearsal, pk=object_id)))
 
         return found
 
