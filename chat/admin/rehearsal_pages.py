@@ -15,19 +15,17 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonRes
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from backends import chat_backends
-from chat import audit, markdown
+from chat import audit
 from chat.admin.rehearsal_forms import LEAST_REASON
+from chat.admin.rehearsal_words import progress_words, words_for
 from chat.audit import Target
 from chat.models import (
     Assistant,
     AuditEntry,
     Choice,
-    Generation,
     Rehearsal,
     RehearsedAnswer,
     RehearsedQuestion,
@@ -36,7 +34,6 @@ from chat.models import (
 )
 from chat.querysets import RehearsedQuestionQuerySet
 from chat.runner import runner
-from chat.wording import notice_for
 from chat.workshop import comparing, exporting, opening, switching
 from chat.workshop.comparing import Row
 from chat.workshop.differences import differences
@@ -71,19 +68,6 @@ def candidate_context(rehearsal: Rehearsal) -> dict[str, Any]:
         "newest": newest,
         "is_outdated": bool(newest and rehearsal.base_version and newest.number != rehearsal.base_version),
     }
-
-
-def state_of(rehearsal: Any) -> SafeString:
-    """Return how far it is, for the list."""
-    if rehearsal.switched_at:
-        kind, words = "completed", _("applied")
-    elif not rehearsal.asked:
-        kind, words = "cancelled", _("without questions")
-    elif rehearsal.to_come:
-        kind, words = "queued", _("%d answers to come") % rehearsal.to_come
-    else:
-        kind, words = "completed", _("done")
-    return format_html('<span class="pill pill-{}">{}</span>', kind, words)
 
 
 def compare(request: HttpRequest, rehearsal: Rehearsal) -> HttpResponse:
@@ -131,22 +115,6 @@ def _with_words(row: Row) -> Row:
     return replace(row)
 
 
-def words_for(answer: RehearsedAnswer) -> None:
-    """Give the answer what its page shows: its text as HTML, and why it is none."""
-    answer.html = markdown.render(answer.content) if answer.content else ""  # type: ignore[attr-defined]
-    if answer.error_code == "quota_exceeded":
-        answer.notice = _("You had used all that you may use.")  # type: ignore[attr-defined]
-        return
-    shown = Generation(status=answer.status, finish_reason=answer.finish_reason, error_code=answer.error_code)
-    shown.first_delta_at = timezone.now() if answer.content else None
-    notice = notice_for(shown)
-    if answer.status == Status.CANCELLED:
-        answer.notice = _("Cancelled.")  # type: ignore[attr-defined]
-    else:
-        answer.notice = str(notice.text) if notice else ""  # type: ignore[attr-defined]
-        answer.notice_kind = notice.kind if notice else ""  # type: ignore[attr-defined]
-
-
 def _tell(rehearsal: Rehearsal, user: User, questions: Iterable[RehearsedQuestion], action: str) -> None:
     """Write down that somebody reads what came from other people's conversations."""
     others = {
@@ -171,12 +139,6 @@ def progress(request: HttpRequest, rehearsal: Rehearsal) -> HttpResponse:
     percent = totals.percent
     words = progress_words(totals)
     return JsonResponse({"to_come": totals.to_come, "percent": percent, "words": words, "states": states})
-
-
-def progress_words(totals: comparing.Totals) -> str:
-    """Return how far it is."""
-    everything = totals.to_come + totals.written
-    return _("%(written)s of %(all)s answers") % {"written": totals.written, "all": everything}
 
 
 def vote(request: HttpRequest, rehearsal: Rehearsal) -> HttpResponse:

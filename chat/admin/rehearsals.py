@@ -21,6 +21,7 @@ from chat.admin.assistant_trying import draft_of
 from chat.admin.assistants import AssistantAdmin
 from chat.admin.common import Audited
 from chat.admin.rehearsal_forms import QuestionsForm, SettingsForm, conversation_ids
+from chat.admin.rehearsal_words import state_of
 from chat.models import Assistant, Rehearsal, Status, User
 from chat.runner import runner
 from chat.workshop.choosing import start
@@ -79,7 +80,7 @@ class RehearsalAdmin(Audited):
 
     @admin.display(description=_("state"))
     def state(self, rehearsal: Any) -> SafeString:
-        return pages.state_of(rehearsal)
+        return state_of(rehearsal)
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """Name the rehearsals alone: their questions and answers go with them."""

@@ -8,24 +8,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import Counter
-from collections.abc import Iterable
 from contextlib import aclosing
 from datetime import datetime
 from functools import partial
-from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
-from django.db import Error, IntegrityError, close_old_connections, transaction
+from django.db import close_old_connections
 from django.utils import timezone
 
 from backends import ChatMessage
 from chat import history
 from chat.models import (
     Assistant,
-    Drain,
-    Generation,
     Purpose,
     RehearsedAnswer,
     Role,
@@ -34,9 +29,9 @@ from chat.models import (
     Trial,
 )
 from chat.refusals import DrainedError, QuotaExceededError
-from chat.storable import storable
 from chat.workshop import trials
 from chat.workshop.choosing import base_of
+from chat.workshop.claiming import claim, hand_over, put_back, store
 from chat.workshop.settings import made_of
 from chat.workshop.trials import Ask, Run
 
@@ -44,49 +39,6 @@ logger = logging.getLogger(__name__)
 
 INTERVAL = 1.0
 """Seconds between two looks for work, and for who died."""
-MOST_RUNS = 3
-"""A worker that dies may have died of what it was writing."""
-_LEFT = {"worker": "", "slot": None, "started_at": None, "heartbeat_at": None}
-
-
-def claim(worker: str, room: int) -> list[RehearsedAnswer]:
-    """Make up to ``room`` of the waiting answers this worker's, no more of each backend than it has places."""
-    if room <= 0 or Generation.objects.queued().exists():
-        return []
-    waiting = RehearsedAnswer.objects.to_take()
-    aliases = set(waiting.order_by().values_list("backend", flat=True).distinct())
-    if not aliases:
-        return []
-    drained = set(Drain.objects.values_list("alias", flat=True))
-    if Drain.EVERYTHING in drained:
-        return []
-    taken = Counter(RehearsedAnswer.objects.running().values_list("backend", flat=True))
-    claimed: list[RehearsedAnswer] = []
-    for alias in sorted(aliases - drained):
-        free = min(settings.CHAT_REHEARSAL_PARALLEL - taken[alias], room - len(claimed))
-        next_ones = waiting.filter(backend=alias).select_related("question__rehearsal__owner")[: max(free, 0)]
-        claimed += [answer for answer in next_ones if _take(answer, worker)]
-    return claimed
-
-
-def _take(answer: RehearsedAnswer, worker: str) -> bool:
-    """Take the answer and one of its backend's places; False where another worker got there first."""
-    now = timezone.now()
-    running = RehearsedAnswer.objects.running().filter(backend=answer.backend)
-    used = set(running.values_list("slot", flat=True))
-    slot = next((slot for slot in range(settings.CHAT_REHEARSAL_PARALLEL) if slot not in used), None)
-    if slot is None:
-        return False
-    mine = {"worker": worker, "slot": slot, "started_at": now, "heartbeat_at": now, "runs": answer.runs + 1}
-    try:
-        with transaction.atomic():
-            if not RehearsedAnswer.objects.queued().filter(pk=answer.pk).update(status=Status.IN_PROGRESS, **mine):
-                return False
-    except IntegrityError:  # somebody took this place at the same moment
-        return False
-    for name, value in mine.items():
-        setattr(answer, name, value)
-    return True
 
 
 def ask_of(answer: RehearsedAnswer) -> Ask | None:
@@ -121,35 +73,6 @@ def _assistant(answer: RehearsedAnswer) -> Assistant:
     assistant = made_of(values, rehearsal.assistant_name or rehearsal.candidate_name)
     assistant.pk = rehearsal.assistant_id
     return assistant
-
-
-def store(answer: RehearsedAnswer, run: Run, cost: Any) -> bool:
-    """Give the answer its text and last status; False where it is no longer ours."""
-    ours = RehearsedAnswer.objects.running().filter(pk=answer.pk, worker=answer.worker, runs=answer.runs)
-    return bool(
-        ours.update(
-            status=run.status,
-            content=storable(run.text),
-            finish_reason=run.finish_reason,
-            error_code=run.error_code,
-            error_detail=run.error_detail,
-            input_tokens=run.used.input_tokens if run.used else None,
-            output_tokens=run.used.output_tokens if run.used else None,
-            cost=cost,
-            first_text_ms=run.first_text_ms,
-            duration_ms=run.duration_ms,
-            slot=None,
-        )
-    )
-
-
-def put_back(answers: Iterable[int], *, worker: str = "") -> int:
-    """Let answers whose worker died, or stops, wait again; one that was taken too often is interrupted for good."""
-    held = RehearsedAnswer.objects.running().filter(pk__in=list(answers))
-    held = held.filter(worker=worker) if worker else held
-    given_up = held.filter(runs__gte=MOST_RUNS)
-    lost = given_up.update(status=Status.INCOMPLETE, finish_reason="interrupted", **_LEFT)
-    return lost + held.update(status=Status.QUEUED, **_LEFT)
 
 
 async def write(answer: RehearsedAnswer) -> None:
@@ -228,7 +151,7 @@ class Rehearsing:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=3)
-            await sync_to_async(_hand_over)(pks, worker)
+            await sync_to_async(hand_over)(pks, worker)
 
     def _look_at_rows(self, worker: str, running: set[int]) -> set[int]:
         ours = RehearsedAnswer.objects.run_by(worker).filter(pk__in=running)
@@ -258,12 +181,3 @@ class Rehearsing:
         if not task.cancelled() and (error := task.exception()):
             # Its row gives no sign of life any more, and is put back.
             logger.error("Rehearsed answer %s could not be ended", pk, exc_info=error)
-
-
-def _hand_over(pks: list[int], worker: str) -> None:
-    try:
-        # Not a run that failed: whoever is next has as many.
-        stopped = RehearsedAnswer.objects.run_by(worker).filter(pk__in=pks)
-        stopped.update(status=Status.QUEUED, **_LEFT)
-    except Error:
-        logger.exception("Rehearsed answers could not be handed over")

@@ -42,8 +42,9 @@ from chat.models import (
     User,
 )
 from chat.runner import Runner
-from chat.workshop import comparing, opening, switching, working
+from chat.workshop import claiming, comparing, opening, switching, working
 from chat.workshop.choosing import of_text
+from chat.workshop.trials import Run
 from chat.workshop.working import Rehearsing
 from chat.writing import run_generation
 from tests.fakes import ScriptedBackend, claim_one
@@ -85,7 +86,7 @@ def run_all(worker="w", room=50) -> None:
     """Write what waits, as the runner would."""
 
     async def go() -> None:
-        while claimed := await asyncio.to_thread(working.claim, worker, room):
+        while claimed := await asyncio.to_thread(claiming.claim, worker, room):
             await asyncio.gather(*map(working.write, claimed))
 
     asyncio.run(go())
@@ -292,43 +293,43 @@ class TestWork:
 
     def test_few_at_once_of_each_backend(self, rehearsal, settings):
         settings.CHAT_REHEARSAL_PARALLEL = 2
-        first = working.claim("one", 50)
+        first = claiming.claim("one", 50)
         assert sorted(answer.backend for answer in first) == ["echo", "echo", "scripted", "scripted"]
-        assert working.claim("two", 50) == []
-        assert len(working.claim("one", 0)) == 0
+        assert claiming.claim("two", 50) == []
+        assert len(claiming.claim("one", 0)) == 0
         slots = RehearsedAnswer.objects.running().filter(backend="echo").values_list("slot", flat=True)
         assert sorted(slots) == [0, 1]
 
     def test_people_go_first(self, rehearsal, ask, echo):
         ask(echo, "Mine first")
-        assert working.claim("one", 50) == []
+        assert claiming.claim("one", 50) == []
         answer_all()
-        assert working.claim("one", 1)
+        assert claiming.claim("one", 1)
 
     def test_drained_backends_rest(self, rehearsal):
         draining.drain("scripted")
-        assert {answer.backend for answer in working.claim("one", 50)} == {"echo"}
+        assert {answer.backend for answer in claiming.claim("one", 50)} == {"echo"}
         draining.drain("*")
-        assert working.claim("two", 50) == []
+        assert claiming.claim("two", 50) == []
 
     def test_a_worker_that_dies_loses_nothing(self, rehearsal, settings):
         settings.CHAT_HEARTBEAT_INTERVAL = 0.01
-        taken = working.claim("dead", 50)
+        taken = claiming.claim("dead", 50)
         other = Rehearsing()
         assert other._dead(set()) == []
         other._seen = {pk: (sign, since - 60) for pk, (sign, since) in other._seen.items()}
         found = other._dead(set())
         assert sorted(found) == sorted(answer.pk for answer in taken)
-        assert working.put_back(found) == len(taken)
+        assert claiming.put_back(found) == len(taken)
         assert not RehearsedAnswer.objects.running().exists()
         # What the dead one still says is not taken.
-        assert not working.store(taken[0], working.Run(status=Status.COMPLETED), 0)
-        assert len(working.claim("next", 50)) == len(taken)
+        assert not claiming.store(taken[0], Run(status=Status.COMPLETED), 0)
+        assert len(claiming.claim("next", 50)) == len(taken)
 
     def test_what_kills_its_workers_is_given_up(self, rehearsal):
-        for _ in range(working.MOST_RUNS):
-            taken = working.claim("dead", 50)
-            working.put_back([answer.pk for answer in taken])
+        for _ in range(claiming.MOST_RUNS):
+            taken = claiming.claim("dead", 50)
+            claiming.put_back([answer.pk for answer in taken])
         lost = RehearsedAnswer.objects.filter(status=Status.INCOMPLETE, finish_reason="interrupted")
         assert lost.count() == 4
         assert comparing.run_again(rehearsal) == 4
@@ -391,7 +392,7 @@ class TestDeletedConversations:
         shown = page.get(reverse("admin:chat_rehearsal_change", args=[rehearsal.pk])).content.decode()
         assert "A secret" not in shown
         assert page.get(reverse("admin:chat_rehearsal_export", args=[rehearsal.pk])).content == b""
-        assert working.claim("w", 5) == []
+        assert claiming.claim("w", 5) == []
         deleting.restore_conversations(alice, [conversation.pk])
         assert "A secret" in page.get(reverse("admin:chat_rehearsal_change", args=[rehearsal.pk])).content.decode()
         deleting.delete_conversations(alice, [conversation.pk])
@@ -592,4 +593,4 @@ class TestPrepared:
 def test_starting_needs_an_owner_who_may_sign_in(page, staff, echo, scripted):
     begin(page, echo, scripted, typed="length")
     User.objects.filter(pk=staff.pk).update(is_active=False)
-    assert working.claim("w", 5) == []
+    assert claiming.claim("w", 5) == []
