@@ -68,7 +68,7 @@ class QuestionsForm(forms.Form):
         assert isinstance(source, forms.ChoiceField)
         assert isinstance(whose, forms.ChoiceField)
         if self.chosen:
-            named = _now("of the %d conversations that I selected") % len(self.chosen)
+            named = _now("of the conversations that I selected (%d)") % len(self.chosen)
             source.choices = [("selected", named), *source.choices]  # type: ignore[misc]
             source.initial = "selected"
         if not person.has_perm("chat.view_others_conversations"):

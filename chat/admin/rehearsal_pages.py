@@ -16,6 +16,7 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from backends import chat_backends
 from chat import audit
@@ -85,6 +86,7 @@ def compare(request: HttpRequest, rehearsal: Rehearsal) -> HttpResponse:
         rehearsal,
         title=rehearsal.title,
         totals=totals,
+        words=progress_words(totals),
         rows=rows,
         page=page,
         show=show if show in SHOWN else "all",
@@ -171,7 +173,7 @@ def open_all(request: HttpRequest, rehearsal: Rehearsal) -> HttpResponse:
 def cancel(request: HttpRequest, rehearsal: Rehearsal) -> HttpResponse:
     """End what is still to come."""
     number = comparing.cancel(rehearsal)
-    messages.success(request, _("%d answers were cancelled.") % number)
+    messages.success(request, ngettext("%d answer was cancelled.", "%d answers were cancelled.", number) % number)
     return HttpResponseRedirect(_address(rehearsal))
 
 
@@ -179,7 +181,7 @@ def again(request: HttpRequest, rehearsal: Rehearsal) -> HttpResponse:
     """Ask once more what got no answer."""
     number = comparing.run_again(rehearsal)
     runner.wake()
-    messages.success(request, _("%d answers are written again.") % number)
+    messages.success(request, ngettext("%d answer is written again.", "%d answers are written again.", number) % number)
     return HttpResponseRedirect(_address(rehearsal))
 
 

@@ -8,6 +8,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from chat import markdown
 from chat.models import Generation, RehearsedAnswer, Status
@@ -22,7 +23,10 @@ def state_of(rehearsal: Any) -> SafeString:
     elif not rehearsal.asked:
         kind, words = "cancelled", _("without questions")
     elif rehearsal.to_come:
-        kind, words = "queued", _("%d answers to come") % rehearsal.to_come
+        kind, words = (
+            "queued",
+            ngettext("%d answer to come", "%d answers to come", rehearsal.to_come) % rehearsal.to_come,
+        )
     else:
         kind, words = "completed", _("done")
     return format_html('<span class="pill pill-{}">{}</span>', kind, words)

@@ -113,7 +113,7 @@ def test_it_works(page, staff, echo, scripted, runner):
     assert {record.user_id for record in UsageRecord.objects.all()} == {staff.pk}
     shown = page.get(reverse("admin:chat_rehearsal_change", args=[rehearsal.pk])).content.decode()
     assert "markdown now" in shown
-    assert "4 answers written" in shown
+    assert "4 of 4 answers" in shown
     assert not Conversation.objects.exists()
     assert "done" in page.get(reverse("admin:chat_rehearsal_changelist")).content.decode()
 
@@ -156,7 +156,7 @@ def test_disliked_and_selected_ones(page, staff, ask, echo, scripted):
     chosen = {"action": "rehearse_selected", "_selected_action": [str(liked.conversation_id)]}
     response = page.post(reverse("admin:chat_conversation_changelist"), chosen)
     assert str(liked.conversation_id) in response["Location"]
-    assert "1 conversations that I selected" in page.get(response["Location"]).content.decode()
+    assert "conversations that I selected (1)" in page.get(response["Location"]).content.decode()
     rehearsal = begin(page, scripted, echo, source="selected", conversations=str(liked.conversation_id))
     assert [question.question for question in rehearsal.questions.all()] == ["Liked"]
 
