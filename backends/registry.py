@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import AsyncGenerator, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from django.conf import settings
@@ -59,14 +60,18 @@ class ChatBackendHandler:
         entry = self._settings.get(alias)
         return str(entry.get("LABEL") or alias) if isinstance(entry, Mapping) else alias
 
-    def stream(self, alias: str, request: ChatRequest) -> AsyncGenerator[StreamEvent]:
+    def stream(self, alias: str, request: ChatRequest, *, seconds: float | None = None) -> AsyncGenerator[StreamEvent]:
         """Return the answer of this alias's backend, held to its limits: the way for all who show it to people.
+
+        With ``seconds``, it takes no longer than that, where the limits allow more.
 
         Raises:
             InvalidChatBackend: there is no such alias, or its class or options are wrong.
             BackendMisconfigured: its limits are wrong.
         """
         backend, limits = self[alias], self.limits(alias)
+        if seconds is not None:
+            limits = replace(limits, total_seconds=min(limits.total_seconds, seconds))
         return guarded(backend.stream(request), limits)
 
     def limits(self, alias: str) -> Limits:

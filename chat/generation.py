@@ -251,7 +251,7 @@ def _reserve(generation: Generation, owner: User, assistant: Assistant) -> None:
     Raises:
         QuotaExceededError: nothing is left of what its owner may use.
     """
-    quotas.reserve(generation, owner, assistant, partial(usage.bound, generation, assistant))
+    quotas.reserve(generation.pk, owner, assistant, partial(usage.bound, generation, assistant))
 
 
 def _publish_finished(message: Message) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from django.db import transaction
 from django.db.models import Case, Count, F, Q, QuerySet, When, Window
 from django.db.models.functions import RowNumber
 from django.utils import timezone
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
         ImportedConversation,
         Message,
         Quota,
+        RehearsedAnswer,
+        RehearsedQuestion,
         Share,
         User,
     )
@@ -28,6 +31,25 @@ class AssistantQuerySet(QuerySet["Assistant"]):
         """Return the active assistants that this user may choose and whose backend the settings name."""
         allowed = Q(groups=None) | Q(groups__in=user.groups.all())
         return self.filter(allowed, is_active=True, backend__in=list(aliases)).distinct()
+
+    def update(self, **values: Any) -> int:
+        """Change all of them, and keep a version of each whose values that changed."""
+        if not self.model.is_kept(values):
+            return super().update(**values)
+        with transaction.atomic():
+            touched = list(self.order_by().values_list("pk", flat=True))
+            changed = super().update(**values)
+            self.model.keep_versions(touched)
+        return changed
+
+    update.alters_data = True  # type: ignore[attr-defined]
+
+    def bulk_create(self, objs: Iterable[Assistant], *args: Any, **kwargs: Any) -> list[Assistant]:
+        """Store them, and keep a version of each."""
+        with transaction.atomic():
+            made = super().bulk_create(objs, *args, **kwargs)
+            self.model.keep_versions([assistant.pk for assistant in made])
+        return made
 
 
 class ConversationQuerySet(QuerySet["Conversation"]):
@@ -93,6 +115,38 @@ class QuotaQuerySet(QuerySet["Quota"]):
         which = Q(assistant=None) | Q(assistant=assistant) if assistant else Q(assistant=None)
         # A subquery, not a join: somebody in two groups has each rule once.
         return self.filter(whom, which, is_active=True)
+
+
+class RehearsedQuestionQuerySet(QuerySet["RehearsedQuestion"]):
+    def kept(self) -> RehearsedQuestionQuerySet:
+        """Return those whose conversation is there: what its owner deleted is for nobody, copies included."""
+        return self.filter(conversation__deleted_at=None)
+
+    def readable_by(self, user: User, *, others: bool) -> RehearsedQuestionQuerySet:
+        """Return those that this person may read: typed ones, of own conversations, and with ``others`` of all."""
+        kept = self.kept()
+        if others:
+            return kept
+        return kept.filter(Q(conversation=None) | Q(conversation__owner=user))
+
+
+class RehearsedAnswerQuerySet(QuerySet["RehearsedAnswer"]):
+    def queued(self) -> RehearsedAnswerQuerySet:
+        return self.filter(status="queued")
+
+    def running(self) -> RehearsedAnswerQuerySet:
+        return self.filter(status="in_progress")
+
+    def unfinished(self) -> RehearsedAnswerQuerySet:
+        return self.filter(status__in=("queued", "in_progress"))
+
+    def to_take(self) -> RehearsedAnswerQuerySet:
+        """Return those that a worker may take, the oldest first: their conversation is there, their person may ask."""
+        allowed = self.queued().filter(question__rehearsal__owner__is_active=True)
+        return allowed.filter(question__conversation__deleted_at=None).order_by("pk")
+
+    def run_by(self, worker: str) -> RehearsedAnswerQuerySet:
+        return self.running().filter(worker=worker)
 
 
 class AppendOnlyError(Exception):

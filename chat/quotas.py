@@ -17,7 +17,7 @@ from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, Sum
 from django.utils import timezone
 
-from chat.models import Assistant, Generation, Metric, Period, Quota, QuotaCounter, Reservation, User
+from chat.models import Assistant, Generation, Metric, Period, Quota, QuotaCounter, Reservation, Trial, User
 from chat.models.quotas import LENGTHS
 from chat.refusals import QuotaExceededError
 
@@ -67,8 +67,10 @@ class Meter:
         return self.used >= self.quota.limit
 
 
-def reserve(generation: Generation, owner: User, assistant: Assistant, most: Callable[[], Amounts]) -> None:
-    """Set aside what the answer may take at ``most`` under all rules, in a transaction that holds the owner's row.
+def reserve(number: int, owner: User, assistant: Assistant | None, most: Callable[[], Amounts]) -> None:
+    """Set aside what a run may take at ``most`` under all rules, in a transaction that holds the owner's row.
+
+    Its number is that of its generation, or -1 times that of its trial.
 
     Raises:
         QuotaExceededError: nothing is left under one of them; says when there is.
@@ -89,7 +91,7 @@ def reserve(generation: Generation, owner: User, assistant: Assistant, most: Cal
     counters = _current_counters(rules, owner, now)
     amounts = {counter: bound.of(counter.quota.metric) for counter in counters}
     Reservation.objects.bulk_create(
-        Reservation(generation=generation.pk, counter=counter, amount=amount) for counter, amount in amounts.items()
+        Reservation(generation=number, counter=counter, amount=amount) for counter, amount in amounts.items()
     )
     for counter, amount in amounts.items():
         QuotaCounter.objects.filter(pk=counter.pk).update(reserved=F("reserved") + amount)
@@ -107,9 +109,11 @@ def settle(generation: int, taken: Amounts | None) -> None:
 
 
 def settle_orphans() -> int:
-    """Give back what was set aside for answers that were deleted before their end; return how many there were."""
+    """Give back what was set aside for runs that were deleted, or died, before their end; return how many."""
     unfinished = Generation.objects.unfinished().filter(pk=OuterRef("generation"))
-    orphans = Reservation.objects.filter(~Exists(unfinished)).values_list("generation", flat=True).distinct()
+    going_on = Trial.objects.filter(pk=-OuterRef("generation"), expires_at__gt=timezone.now())
+    lost = Reservation.objects.filter(~Exists(unfinished), ~Exists(going_on))
+    orphans = lost.values_list("generation", flat=True).distinct()
     with transaction.atomic():
         left = list(orphans)
         for generation in left:

@@ -27,6 +27,7 @@ from chat.drafts import Drafts
 from chat.generation import end_answers_of_the_deactivated
 from chat.queue import DeathWatch, claim, renew, show_queue
 from chat.titles import improve_title
+from chat.workshop.working import Rehearsing
 from chat.writing import run_generation
 
 with suppress(ImportError):  # there is none for Windows
@@ -63,6 +64,7 @@ class Runner:
         self._revoked_at = 0.0
         self._watch = DeathWatch()
         self._backlog = search.Backlog()
+        self._rehearsing = Rehearsing()
         self.name = ""
         """Host, process id and a nonce; the ``worker`` of the generations that it runs."""
 
@@ -125,6 +127,8 @@ class Runner:
             await sync_to_async(close_old_connections)()  # after a failure, the one that failed
             await self._take_work()
             await self._look_after()
+            # At most half of the room, so that people's own answers never wait for it.
+            await self._rehearsing.look(self.name, settings.CHAT_MAX_RUNNING // 2 - len(self._tasks))
         except Error:
             # Busy or away: the rows are still there at the next look.
             logger.exception("The database cannot be asked")
@@ -198,6 +202,7 @@ class Runner:
         tasks = set(self._tasks.values())
         for title in self._titles:
             title.cancel()
+        await self._rehearsing.stop(self.name)
         if not tasks:
             return
         logger.info("Waiting up to %s s for %s answers", settings.CHAT_SHUTDOWN_GRACE, len(tasks))

@@ -325,6 +325,12 @@ CHAT_MAX_UNFINISHED: int = env.int("CHAT_MAX_UNFINISHED", 2_000)
 """Answers of all people together that wait or are being written at once; one more is refused."""
 CHAT_QUOTA_ANSWER_TOKENS: int = env.int("CHAT_QUOTA_ANSWER_TOKENS", 2_048)
 """Tokens that are set aside under a quota for an answer whose assistant has no ``max_output_tokens``, until it ends."""
+CHAT_TRIAL_TOKENS: int = env.int("CHAT_TRIAL_TOKENS", 1_000)
+"""Tokens that an answer may have when an administrator tries an assistant out in its form."""
+CHAT_TRIAL_SECONDS: float = env.float("CHAT_TRIAL_SECONDS", 120.0)
+"""How long such an answer, and each of a rehearsal, may take."""
+CHAT_REHEARSAL_PARALLEL: int = env.int("CHAT_REHEARSAL_PARALLEL", 2)
+"""Answers that rehearsals let one backend write at once, on the whole site; people's own answers go first."""
 CHAT_SHUTDOWN_GRACE: float = env.float("CHAT_SHUTDOWN_GRACE", 5.0)
 """Seconds that running answers are given to end when the process is asked to stop."""
 CHAT_SHARING: str = env.str("CHAT_SHARING", "public")

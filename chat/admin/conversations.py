@@ -9,8 +9,9 @@ from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
@@ -20,6 +21,7 @@ from chat.audit import Target
 from chat.deleting import erase_conversation
 from chat.models import Conversation, User
 from chat.runner import runner
+from chat.workshop.choosing import MOST_CONVERSATIONS
 
 
 def erase(conversations: Iterable[Conversation]) -> None:
@@ -38,6 +40,7 @@ class ConversationAdmin(WithAnswersAdmin, ReadOnlyAdmin):
     date_hierarchy = "created_at"
     fields = ["title", "owner", "assistant", "created_at", "updated_at", "transcript"]
     readonly_fields = ["transcript"]
+    actions = ["rehearse_selected"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Conversation]:
         """Leave out what its owner deleted."""
@@ -58,6 +61,15 @@ class ConversationAdmin(WithAnswersAdmin, ReadOnlyAdmin):
             target = Target(kind="conversation", id=str(shown.pk), owner_id=shown.owner_id)
             audit.append("transcript.read", user, target)
         return response
+
+    @admin.action(description=_("Rehearse a change of an assistant with them"), permissions=["rehearse"])
+    def rehearse_selected(self, request: HttpRequest, queryset: QuerySet[Conversation]) -> HttpResponse:
+        """Go on to a new rehearsal with the questions of the selected conversations."""
+        chosen = ",".join(map(str, queryset.values_list("pk", flat=True)[:MOST_CONVERSATIONS]))
+        return HttpResponseRedirect(f"{reverse('admin:chat_rehearsal_add')}?conversations={chosen}")
+
+    def has_rehearse_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("chat.add_rehearsal")
 
     def get_fields(self, request: HttpRequest, obj: Conversation | None = None) -> list[Any]:
         """Return the transcript only for those who may read what others wrote."""

@@ -8,18 +8,31 @@ from chat.models.folders import Colour, Folder
 from chat.models.generations import DraftPiece, Generation, Status
 from chat.models.people import User
 from chat.models.quotas import Metric, Period, Quota, QuotaCounter, Reservation
+from chat.models.rehearsals import (
+    Choice,
+    Rehearsal,
+    RehearsalVote,
+    RehearsedAnswer,
+    RehearsedQuestion,
+    Side,
+    Trial,
+)
 from chat.models.sharing import Share, SharedMessage
 from chat.models.switches import Drain
 from chat.models.transfers import ImportBatch, ImportedConversation
-from chat.models.usage import UsageRecord
+from chat.models.usage import Purpose, UsageRecord
+from chat.models.versions import AssistantVersion, Authorship, Origin, one_version
 from chat.querysets import AppendOnlyError
 
 __all__ = [
     "REASONS",
     "AppendOnlyError",
     "Assistant",
+    "AssistantVersion",
     "AuditEntry",
     "AuditHead",
+    "Authorship",
+    "Choice",
     "Colour",
     "Conversation",
     "DraftPiece",
@@ -31,17 +44,26 @@ __all__ = [
     "ImportedConversation",
     "Message",
     "Metric",
+    "Origin",
     "Period",
+    "Purpose",
     "Quota",
     "QuotaCounter",
     "Rating",
     "Reason",
+    "Rehearsal",
+    "RehearsalVote",
+    "RehearsedAnswer",
+    "RehearsedQuestion",
     "Reservation",
     "Role",
     "Share",
     "SharedMessage",
+    "Side",
     "Status",
     "TitleFrom",
+    "Trial",
     "UsageRecord",
     "User",
+    "one_version",
 ]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db import models
+from django.db import models, transaction
+from django.db.models.signals import m2m_changed
 from django.utils.translation import gettext_lazy as _
 
 from backends import chat_backends
+from chat.models.versions import NOT_KEPT, keep_version
 from chat.parameters import PARAMETERS, Values
 from chat.querysets import AssistantQuerySet
 
@@ -90,11 +93,28 @@ class Assistant(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Store it, and keep what it is now as a version."""
+        with transaction.atomic():
+            super().save(*args, **kwargs)
+            keep_version(self.pk)
+
     def clean(self) -> None:
         if self.backend not in chat_backends:
             raise ValidationError(
                 {"backend": _("settings.CHAT_BACKENDS has no alias “%(alias)s”.") % {"alias": self.backend}}
             )
+
+    @staticmethod
+    def is_kept(names: Iterable[str]) -> bool:
+        """Tell whether versions keep one of the fields of these names."""
+        return not NOT_KEPT.issuperset(names)
+
+    @staticmethod
+    def keep_versions(pks: Iterable[int]) -> None:
+        """Keep what these assistants are now, each as a version."""
+        for pk in pks:
+            keep_version(pk)
 
     @property
     def backend_label(self) -> str:
@@ -121,3 +141,13 @@ class Assistant(models.Model):
     def cost(self, input_tokens: int, output_tokens: int) -> Decimal:
         """Return what an answer of this many tokens costs at today's price, in the currency of the prices."""
         return (self.input_price * input_tokens + self.output_price * output_tokens) / 1_000_000
+
+
+def _groups_changed(sender: Any, instance: Any, action: str, reverse: bool, pk_set: set[int] | None, **kw: Any) -> None:
+    """Keep a version when the groups of an assistant were changed, from whichever side."""
+    if action in {"post_add", "post_remove", "post_clear"}:
+        for pk in (pk_set or ()) if reverse else [instance.pk]:
+            keep_version(pk)
+
+
+m2m_changed.connect(_groups_changed, sender=Assistant.groups.through, dispatch_uid="versions")

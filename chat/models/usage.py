@@ -12,6 +12,14 @@ from chat.models.generations import Status
 from chat.querysets import AppendOnlyError, AppendOnlyQuerySet
 
 
+class Purpose(models.TextChoices):
+    """What a backend was asked for."""
+
+    ANSWER = "answer", _("answer")
+    TRIAL = "trial", _("try-out of an assistant")
+    REHEARSAL = "rehearsal", _("rehearsal")
+
+
 class UsageRecord(models.Model):
     """One run of a backend: who, when, what it took, what it cost at the price of that day, how it ended.
 
@@ -26,7 +34,9 @@ class UsageRecord(models.Model):
     assistant_name = models.CharField(_("assistant"), max_length=80)
     backend = models.CharField(_("backend"), max_length=80)
     model = models.CharField(_("model"), max_length=200, blank=True)
+    purpose = models.CharField(_("purpose"), max_length=10, choices=Purpose, default=Purpose.ANSWER)
     generation_id = models.BigIntegerField(_("generation"))
+    """Below 0 where it was no answer in a conversation: then the conversation is the UUID of nothing but zeros."""
     conversation_id = models.UUIDField(_("conversation"))
     input_tokens = models.PositiveIntegerField(_("input tokens"), default=0)
     output_tokens = models.PositiveIntegerField(_("output tokens"), default=0)

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from chat.models import Conversation, Message, User
 
+from tests.browser.workshop import rehearse
+
 CHATGPT = Path(__file__).parent.parent / "chat" / "exports" / "chatgpt.json"
 LONG = 120
 """Messages of a conversation that does not fit on one page."""
@@ -86,6 +88,7 @@ def furnish(owner: User) -> dict[str, str]:
         **_organise(owner),
         **_share(rich),
         **_import(owner),
+        **rehearse(owner),
     }
 
 

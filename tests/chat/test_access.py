@@ -110,6 +110,7 @@ def path(name: str, conversation: Conversation) -> str:
         "content_type_id": 1,
         "url": "x",
         "id": 1,
+        "number": 1,
     }
     if "<" in name:  # the admin's own fallbacks have no name
         return reverse("admin:index") + "anything/"

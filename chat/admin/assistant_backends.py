@@ -1,0 +1,132 @@
+"""What the form of an assistant says of the backends: how they fare, their models, and what the settings pin."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from backends import InvalidChatBackend, chat_backends
+from backends.exceptions import BackendMisconfigured
+from chat.backend_health import health
+from chat.models import Assistant
+from chat.wording import health_words
+
+_SECRET = re.compile(r"key|token|secret|password|credential|authorization|headers", re.IGNORECASE)
+MASKED = "••••••••"
+
+
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """A value that the settings decide, and where they do."""
+
+    name: str
+    value: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendFacts:
+    """What somebody who chooses a backend wants to know."""
+
+    alias: str
+    label: str
+    level: str
+    health: str
+    models: tuple[str, ...]
+    sends_data_away: bool
+    pinned: tuple[Pinned, ...]
+
+
+def health_of_all() -> dict[str, str]:
+    """Return how each backend of the settings fares, in words."""
+    known = health(list(chat_backends))
+    return {alias: health_words(known[alias]) for alias in chat_backends}
+
+
+def facts() -> list[BackendFacts]:
+    """Return what the form says of each backend of the settings; nobody is asked."""
+    known = health(list(chat_backends))
+    named = _named_models()
+    return [
+        BackendFacts(
+            alias=alias,
+            label=chat_backends.label(alias),
+            level=known[alias].level,
+            health=health_words(known[alias]),
+            models=tuple(dict.fromkeys([*suggested_models(alias), *named.get(alias, [])])),
+            sends_data_away=_sends_data_away(alias),
+            pinned=tuple(_pinned(alias)),
+        )
+        for alias in chat_backends
+    ]
+
+
+def suggested_models(alias: str) -> Sequence[str]:
+    """Return the models that the backend is known to have, without asking it."""
+    own = _entry(alias).get("OPTIONS", {}).get("model")
+    return [str(own)] if own else []
+
+
+def _named_models() -> dict[str, list[str]]:
+    """Return the models that assistants name already, by backend."""
+    found: dict[str, list[str]] = {}
+    rows = Assistant.objects.exclude(model="").order_by("model").values_list("backend", "model").distinct()
+    for alias, model in rows:
+        found.setdefault(alias, []).append(model)
+    return found
+
+
+def _sends_data_away(alias: str) -> bool:
+    try:
+        return chat_backends[alias].sends_data_away
+    except InvalidChatBackend:
+        return True
+
+
+def _entry(alias: str) -> Mapping[str, Any]:
+    entry = settings.CHAT_BACKENDS.get(alias)
+    return entry if isinstance(entry, Mapping) else {}
+
+
+def _pinned(alias: str) -> Iterator[Pinned]:
+    entry, place = _entry(alias), f'CHAT_BACKENDS["{alias}"]'
+    yield Pinned("BACKEND", str(entry.get("BACKEND", "")), place)
+    for name, value in entry.get("OPTIONS", {}).items():
+        yield Pinned(name, _shown(name, value), f'{place}["OPTIONS"]')
+    try:
+        limits = chat_backends.limits(alias)
+    except BackendMisconfigured as error:
+        yield Pinned("LIMITS", str(error), place)
+        return
+    for field in fields(limits):
+        if field.name in entry.get("LIMITS", {}):
+            where = f'{place}["LIMITS"]'
+        elif field.name in settings.CHAT_LIMITS:
+            where = "CHAT_LIMITS"
+        else:
+            where = _("built in")
+        yield Pinned(field.name, f"{getattr(limits, field.name):,}", where)
+
+
+def _shown(name: str, value: Any) -> str:
+    """Return an option as anybody who may look at assistants may read it: no key, no password in an address."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}: {MASKED}" for key in value) or "–"
+    if _SECRET.search(name) and not isinstance(value, int | float):
+        return MASKED if value else _("not set")
+    text = str(value)
+    if "://" not in text:
+        return text
+    try:
+        parts = urlsplit(text)
+        host = parts.netloc.rpartition("@")[2]
+        netloc = f"{MASKED}@{host}" if "@" in parts.netloc else host
+        return urlunsplit((parts.scheme, netloc, parts.path, "", ""))
+    except ValueError:
+        return MASKED
