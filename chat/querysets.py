@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import Case, Count, F, Q, QuerySet, When, Window
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
         Generation,
         ImportedConversation,
         Message,
+        Price,
         Quota,
         Share,
         User,
@@ -93,6 +95,13 @@ class QuotaQuerySet(QuerySet["Quota"]):
         which = Q(assistant=None) | Q(assistant=assistant) if assistant else Q(assistant=None)
         # A subquery, not a join: somebody in two groups has each rule once.
         return self.filter(whom, which, is_active=True)
+
+
+class PriceQuerySet(QuerySet["Price"]):
+    def in_force(self, moment: datetime) -> Price | None:
+        """Return the one that holds then: the newest that has begun, or the first where none has."""
+        begun = self.filter(starts_at__lte=moment).order_by("-starts_at", "-pk")
+        return begun.first() or self.order_by("starts_at", "pk").first()
 
 
 class AppendOnlyError(Exception):

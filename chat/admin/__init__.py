@@ -14,6 +14,7 @@ from chat.admin import (  # noqa: F401 - they register themselves
     feedback,
     generations,
     people,
+    prices,
     quotas,
     sharing,
     usage,

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from backends import chat_backends
 from chat.admin.common import Audited
+from chat.admin.prices import Priced, PriceFields
 from chat.models import Assistant
 from chat.parameters import PARAMETERS
 
@@ -30,7 +31,7 @@ class LinesField(forms.CharField):
         return [line.strip() for line in (value or "").splitlines() if line.strip()]
 
 
-class AssistantForm(forms.ModelForm):  # type: ignore[type-arg]
+class AssistantForm(PriceFields):
     """An assistant, with the backends of the settings to choose from."""
 
     backend = forms.ChoiceField(label=_("Backend"), help_text=_("Named in settings.CHAT_BACKENDS."))
@@ -72,7 +73,7 @@ class AssistantRow(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(Assistant)
-class AssistantAdmin(Audited):
+class AssistantAdmin(Priced, Audited):
     form = AssistantForm
     list_display = ["name", "backend", "model", "description", "order", "is_active"]
     list_editable = ["order", "is_active"]
@@ -80,6 +81,7 @@ class AssistantAdmin(Audited):
     search_fields = ["name", "slug", "description", "model"]
     prepopulated_fields = {"slug": ["name"]}
     filter_horizontal = ["groups"]
+    readonly_fields = ["price_history"]
     fieldsets = [
         (None, {"fields": [("name", "slug"), "description", "avatar", "starters"]}),
         (_("Model"), {"fields": ["backend", "model", "system_prompt"]}),
@@ -91,7 +93,7 @@ class AssistantAdmin(Audited):
             },
         ),
         (_("Who may use it"), {"fields": ["groups", ("is_active", "order")]}),
-        (_("Price"), {"fields": [("input_price", "output_price")]}),
+        (_("Price"), {"fields": [("input_price", "output_price"), "price_from", "price_history"]}),
     ]
 
     def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> type[forms.ModelForm[Assistant]]:

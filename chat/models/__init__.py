@@ -7,7 +7,9 @@ from chat.models.feedback import REASONS, Feedback, Rating, Reason
 from chat.models.folders import Colour, Folder
 from chat.models.generations import DraftPiece, Generation, Status
 from chat.models.people import User
+from chat.models.prices import Price
 from chat.models.quotas import Metric, Period, Quota, QuotaCounter, Reservation
+from chat.models.rollups import FirstTextRollUp, Grain, PersonRollUp, UsageRollUp
 from chat.models.sharing import Share, SharedMessage
 from chat.models.switches import Drain
 from chat.models.transfers import ImportBatch, ImportedConversation
@@ -25,13 +27,17 @@ __all__ = [
     "DraftPiece",
     "Drain",
     "Feedback",
+    "FirstTextRollUp",
     "Folder",
     "Generation",
+    "Grain",
     "ImportBatch",
     "ImportedConversation",
     "Message",
     "Metric",
     "Period",
+    "PersonRollUp",
+    "Price",
     "Quota",
     "QuotaCounter",
     "Rating",
@@ -43,5 +49,6 @@ __all__ = [
     "Status",
     "TitleFrom",
     "UsageRecord",
+    "UsageRollUp",
     "User",
 ]

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db import models
+from django.db import models, transaction
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from backends import chat_backends
 from chat.parameters import PARAMETERS, Values
 from chat.querysets import AssistantQuerySet
+
+if TYPE_CHECKING:
+    from chat.models.prices import Price  # noqa: F401 - named by django-stubs' plugin
 
 
 def is_list_of_strings(value: Any) -> None:
@@ -73,6 +78,7 @@ class Assistant(models.Model):
     )
     order = models.PositiveSmallIntegerField(_("order"), default=0)
     is_active = models.BooleanField(_("active"), default=True)
+    # What was set last; what an answer costs is in its prices, each with the time from which it holds.
     input_price = models.DecimalField(
         _("input price"), max_digits=9, decimal_places=4, default=Decimal(0), help_text=_("Per million input tokens.")
     )
@@ -82,6 +88,9 @@ class Assistant(models.Model):
 
     objects = AssistantQuerySet.as_manager()
 
+    prices_set_by = ""
+    """Who is about to change the prices: a username; not stored with the assistant but with the price."""
+
     class Meta:
         ordering = ["order", "name"]
         verbose_name = _("assistant")
@@ -89,6 +98,16 @@ class Assistant(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Store it; prices that are new hold from now on, and past cost stays what it was."""
+        with transaction.atomic():
+            known = Assistant.objects.filter(pk=self.pk).values_list("input_price", "output_price").first()
+            super().save(*args, **kwargs)
+            stored = Assistant.objects.filter(pk=self.pk).values_list("input_price", "output_price").get()
+            is_told = stored != known or self.prices_set_by
+            if known is None or (is_told and stored != self.price_at(timezone.now())):
+                self.prices.create(input_price=stored[0], output_price=stored[1], by=self.prices_set_by)
 
     def clean(self) -> None:
         if self.backend not in chat_backends:
@@ -118,6 +137,12 @@ class Assistant(models.Model):
         values |= {"system_prompt": self.system_prompt or None, "stop": self.stop or None}
         return {name: value for name, value in values.items() if value is not None}
 
-    def cost(self, input_tokens: int, output_tokens: int) -> Decimal:
-        """Return what an answer of this many tokens costs at today's price, in the currency of the prices."""
-        return (self.input_price * input_tokens + self.output_price * output_tokens) / 1_000_000
+    def price_at(self, moment: datetime) -> tuple[Decimal, Decimal]:
+        """Return what a million input and output tokens cost then."""
+        price = self.prices.in_force(moment)
+        return (price.input_price, price.output_price) if price else (self.input_price, self.output_price)
+
+    def cost(self, input_tokens: int, output_tokens: int, at: datetime | None = None) -> Decimal:
+        """Return what an answer costs that starts then, or now, in the currency of the prices."""
+        for_input, for_output = self.price_at(at or timezone.now())
+        return (for_input * input_tokens + for_output * output_tokens) / 1_000_000
