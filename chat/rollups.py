@@ -13,9 +13,9 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import reduce
 from operator import or_
-from typing import Any
+from typing import Any, cast
 
-from django.db import connection, transaction
+from django.db import connection, models, transaction
 from django.db.models import Min, Q
 from django.utils import timezone
 
@@ -23,7 +23,8 @@ from chat.models import FirstTextRollUp, Grain, PersonRollUp, Status, UsageRecor
 
 PER_DOUBLING = 8
 """Buckets of the histogram between a time and twice as much."""
-MODELS = (UsageRollUp, PersonRollUp, FirstTextRollUp)
+_Model = type[UsageRollUp] | type[PersonRollUp] | type[FirstTextRollUp]
+MODELS: tuple[_Model, ...] = (UsageRollUp, PersonRollUp, FirstTextRollUp)
 """In the order in which they are written, so that nobody waits for each other."""
 
 _Row = tuple[Any, ...]
@@ -153,11 +154,11 @@ def _reason(record: UsageRecord) -> str:
     return "" if record.outcome == Status.COMPLETED else record.error_code or record.finish_reason
 
 
-def _upsert(model: type[UsageRollUp | PersonRollUp | FirstTextRollUp], sums: _Sums) -> None:
+def _upsert(model: _Model, sums: _Sums) -> None:
     """Add to the rows of these keys, which are made where there are none, in an order that all keep to."""
     named = () if model is FirstTextRollUp else ("assistant_name",)
     columns = [*model.KEYS, *model.SUMS, *named]
-    fields = [model._meta.get_field(column) for column in columns]
+    fields = [cast("models.Field[Any, Any]", model._meta.get_field(column)) for column in columns]
     table = connection.ops.quote_name(model._meta.db_table)
     changes = [f"{column} = {table}.{column} + excluded.{column}" for column in model.SUMS]
     changes += [f"{column} = excluded.{column}" for column in named]
