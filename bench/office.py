@@ -99,14 +99,11 @@ def _use_up_quotas(people: Sequence[User]) -> None:
 
     from chat.models import Quota, QuotaCounter
 
-    for metric, limit, period, shares in (
-        ("tokens", 200_000, "day", (0.98, 0.91, 0.79)),
-        ("cost", 20, "month", (0.8,)),
-    ):
-        rule = Quota.objects.create(metric=metric, limit=limit, period=period)
-        for person, share in zip(people[2:], shares, strict=False):
-            used = round(Decimal(limit * share), 2)
-            QuotaCounter.objects.create(quota=rule, person=person.pk, starts_at=rule.bucket(timezone.now()), used=used)
+    used_up = (("tokens", 200_000, "day", 0.98), ("tokens", 150_000, "day", 0.91), ("cost", 20, "month", 0.8))
+    for person, (metric, limit, period, share) in zip(people[2:], used_up, strict=False):
+        rule = Quota.objects.create(user=person, metric=metric, limit=limit, period=period)
+        used = round(Decimal(limit * share), 2)
+        QuotaCounter.objects.create(quota=rule, person=person.pk, starts_at=rule.bucket(timezone.now()), used=used)
 
 
 def _rate(people: Sequence[User], assistants: Sequence[Assistant]) -> None:

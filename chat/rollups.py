@@ -107,7 +107,7 @@ def _rebuild_day(day: datetime, next_day: datetime) -> int:
             with connection.cursor() as cursor:
                 cursor.execute(f"LOCK TABLE {UsageRollUp._meta.db_table} IN SHARE ROW EXCLUSIVE MODE")
         for model in MODELS:
-            model._default_manager.filter(starts_at__gte=day, starts_at__lt=next_day).delete()
+            model._default_manager.filter(grain__in=Grain.values, starts_at__gte=day, starts_at__lt=next_day).delete()
         records = UsageRecord.objects.filter(at__gte=day, at__lt=next_day).order_by()
         counted = _Counter(records.iterator(chunk_size=5_000))
         for model, sums in zip(MODELS, _sum(counted), strict=True):
@@ -133,9 +133,13 @@ def _sum(records: Iterable[UsageRecord]) -> tuple[_Sums, _Sums, _Sums]:
     usage: _Sums = defaultdict(lambda: [0, 0, 0, Decimal(0), ""])
     people: _Sums = defaultdict(lambda: [0, 0, 0, Decimal(0), ""])
     waits: _Sums = defaultdict(lambda: [0])
+    starts: dict[datetime, tuple[datetime, datetime]] = {}
     for record in records:
         kind = (record.assistant_id or 0, record.backend, record.model, record.outcome)
-        for grain, starts_at in ((Grain.DAY, day_of(record.at)), (Grain.HOUR, hour_of(record.at))):
+        minute = record.at.replace(second=0, microsecond=0)
+        if minute not in starts:
+            starts[minute] = day_of(minute), hour_of(minute)
+        for grain, starts_at in zip((Grain.DAY, Grain.HOUR), starts[minute], strict=True):
             for sums in (
                 usage[grain, starts_at, *kind, _reason(record)],
                 people[grain, starts_at, record.user_id, *kind],

@@ -6,14 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from django.conf import settings
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from chat.models import Grain
 from chat.overview.backends import Backend
 from chat.overview.charts import Names, Spark, Stack, spark, stack
 from chat.overview.figures import Figures, Waits
-from chat.overview.numbers import compact, milliseconds, money, percent, whole
+from chat.overview.numbers import amount, compact, milliseconds, money, percent, time_and_unit, whole
 from chat.overview.people import People
+from chat.overview.ranges import Range
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +36,7 @@ class Kpi:
 
     name: str
     value: str
+    unit: str = ""
     detail: str
     change: Change | None
     spark: Spark | None
@@ -41,6 +45,7 @@ class Kpi:
 def kpis(used: Figures, waited: Waits, active: People) -> list[Kpi]:
     """Return the four figures at the top."""
     shown = used.range
+    time, unit = time_and_unit(waited.p95)
     return [
         Kpi(
             name=_("Tokens, %(range)s") % {"range": shown.label},
@@ -52,26 +57,39 @@ def kpis(used: Figures, waited: Waits, active: People) -> list[Kpi]:
         ),
         Kpi(
             name=_("Cost, %(range)s") % {"range": shown.label},
-            value=money(used.total.cost),
-            detail=_("%(amount)s an answer") % {"amount": money(used.total.cost / max(used.total.answers, 1))},
+            value=amount(used.total.cost),
+            unit=settings.CHAT_CURRENCY,
+            detail=_("%(amount)s an answer") % {"amount": money(used.total.cost / used.total.answers)}
+            if used.total.answers
+            else "–",
             change=change(used.total.cost, used.before.cost, more_is_good=False),
             spark=spark([float(each.cost) for each in used.buckets]),
         ),
         Kpi(
             name=_("First text, p95"),
-            value=milliseconds(waited.p95),
-            detail=_("%(share)s of answers failed") % {"share": percent(used.failed / max(used.total.answers, 1))},
+            value=time,
+            unit=unit,
+            detail=_("%(share)s of answers failed") % {"share": percent(used.failed / used.total.answers)}
+            if used.total.answers
+            else "–",
             change=change(waited.p95 or 0, waited.before or 0, more_is_good=False),
             spark=spark(waited.buckets),
         ),
         Kpi(
             name=_("Active people"),
             value=whole(active.active),
-            detail=_("%(number)s at most at once") % {"number": whole(max(active.buckets, default=0))},
+            detail=_busiest(shown, active),
             change=change(active.active, active.before, more_is_good=True),
             spark=spark(active.buckets),
         ),
     ]
+
+
+def _busiest(shown: Range, active: People) -> str:
+    most = whole(max(active.buckets, default=0))
+    if shown.grain == Grain.HOUR:
+        return _("%(number)s in the busiest hour") % {"number": most}
+    return _("%(number)s on the busiest day") % {"number": most}
 
 
 def change(now: float | Decimal, before: float | Decimal, *, more_is_good: bool) -> Change | None:

@@ -43,6 +43,11 @@ class Bar:
     is_minor: bool
     """Whether its name goes first where there is little room."""
 
+    @property
+    def is_end(self) -> bool:
+        """Whether a name in its middle would go past the end."""
+        return self.middle > 97
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stack:
@@ -111,7 +116,7 @@ def nice(number: float) -> float:
     if number <= 0:
         return 1
     size = 10.0 ** math.floor(math.log10(number))
-    return next(size * part for part in (1, 1.2, 1.6, 2, 3, 4, 5, 6, 8, 10) if size * part >= number * 0.9999)
+    return next(size * part for part in (1, 1.2, 1.6, 2, 2.4, 3, 4, 5, 6, 8, 10) if size * part >= number * 0.9999)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +128,9 @@ class Spark:
 
 
 def spark(values: Sequence[float | None]) -> Spark | None:
-    """Return the line of these values, straight across what is not known; None where there are less than two."""
+    """Return the line of these values, straight across what is not known; None where there is nothing to see."""
     known = [(place, value) for place, value in enumerate(values) if value is not None]
-    if len(known) < 2:
+    if len(known) < 2 or not any(value for _place, value in known):
         return None
     low, high = min(value for _place, value in known), max(value for _place, value in known)
     low = min(low, high / 2)  # what changes little does not look as if it changed much

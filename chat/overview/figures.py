@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from django.db.models import Max, Sum
 from django.utils.translation import gettext as _
@@ -76,12 +76,13 @@ class Figures:
 def figures(shown: Range) -> Figures:
     """Add up what was used in the range, and in the one before."""
     place = {start: number for number, start in enumerate(shown.starts)}
-    rows: Iterable[dict[str, Any]] = (
+    found = (
         UsageRollUp.objects.filter(shown.rows_and_before)
         .values("assistant_id", "backend", "outcome", "reason", bucket=shown.bucket)
         .annotate(**SUMS, name=Max("assistant_name"))
         .order_by("bucket")
     )
+    rows = cast("Iterable[dict[str, Any]]", found)
     buckets, total, before = [Used() for _each in shown.starts], Used(), Used()
     assistants: dict[int, list[Used]] = defaultdict(lambda: [Used() for _each in shown.starts])
     names: dict[int, str] = {}

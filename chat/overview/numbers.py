@@ -22,19 +22,26 @@ def compact(number: float | Decimal) -> str:
     return whole(number)
 
 
-def money(amount: float | Decimal) -> str:
+def amount(money: float | Decimal) -> str:
     """Return an amount with two digits after the point, or more where it is so small that they would say nothing."""
-    amount = Decimal(amount)
-    digits = 4 if 0 < amount < Decimal("0.1") else 2
-    return f"{number_format(amount, digits, use_l10n=True, force_grouping=True)} {settings.CHAT_CURRENCY}"
+    money = Decimal(money)
+    digits = 4 if 0 < money < Decimal("0.1") else 2
+    return number_format(money, digits, use_l10n=True, force_grouping=True)
+
+
+def money(sum_: float | Decimal) -> str:
+    return f"{amount(sum_)} {settings.CHAT_CURRENCY}"
+
+
+def time_and_unit(time: float | None) -> tuple[str, str]:
+    """Return a time in milliseconds, or in seconds where it is long; a dash where there is none."""
+    if time is None:
+        return "–", ""
+    return (number_format(time / 1000, 1), _("s")) if time >= 10_000 else (whole(time), _("ms"))
 
 
 def milliseconds(time: float | None) -> str:
-    if time is None:
-        return "–"
-    if time >= 10_000:
-        return _("%s s") % number_format(time / 1000, 1)
-    return _("%s ms") % whole(time)
+    return " ".join(time_and_unit(time)).rstrip()
 
 
 def percent(share: float | Decimal) -> str:

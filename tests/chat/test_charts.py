@@ -65,6 +65,7 @@ def test_a_line():
     assert spark([1, None, 3]).line.split()[1].startswith("100.0,")
     assert spark([None, 4]) is None
     assert spark([]) is None
+    assert spark([0, 0, 0]) is None
     points = [point.split(",") for point in spark([0, 5, 2, 9]).line.split()]
     assert all(0 <= float(x) <= 100 and 0 <= float(y) <= SPARK_HEIGHT for x, y in points)
     assert len({point.split(",")[1] for point in spark([7, 7, 7]).line.split()}) == 1
