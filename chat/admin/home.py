@@ -50,7 +50,7 @@ def context(request: HttpRequest) -> dict[str, Any]:
         known["opinions"] = opinions(shown.start)
     is_new = used is not None and not used.total.answers and not used.before.answers
     known["is_new"] = is_new and not Generation.objects.exists()
-    return {"overview": known, "title": _("Overview"), "is_nav_sidebar_enabled": True}
+    return {"overview": known, "title": _("Overview")}
 
 
 def _dates(shown: Range) -> str:

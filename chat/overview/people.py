@@ -20,6 +20,8 @@ class Person:
 
     id: int
     name: str
+    key: str
+    """By which the page of usage finds them: the username, or the number of who was deleted."""
     tokens: int
     cost: Decimal
     share: float
@@ -65,6 +67,7 @@ def people(shown: Range) -> People:
             Person(
                 id=row["user_id"],
                 name=row["name"] or deleted_name(row["user_id"]),
+                key=row["name"] or str(row["user_id"]),
                 tokens=row["tokens"],
                 cost=row["money"],
                 share=row["tokens"] / longest if longest else 0,
