@@ -81,6 +81,11 @@ class Priced(admin.ModelAdmin):  # type: ignore[type-arg]
     class Media:
         css: ClassVar = {"all": ["chat/admin-prices.css"]}
 
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Prices go with their assistant, though none can be deleted by itself."""
+        names, counts, missing, protected = super().get_deleted_objects(objs, request)
+        return names, counts, missing - {str(Price._meta.verbose_name)}, protected
+
     def save_model(self, request: HttpRequest, obj: Assistant, form: forms.ModelForm[Assistant], change: bool) -> None:
         """Store it; its prices hold from now on, or are noted for later."""
         obj.prices_set_by = by = request.user.get_username()

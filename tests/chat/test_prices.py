@@ -160,6 +160,11 @@ class TestForm:
 
 
 class TestHistory:
+    def test_it_goes_with_the_assistant(self, client, staff, priced):
+        client.force_login(staff)
+        assert client.post(reverse("admin:chat_assistant_delete", args=[priced.pk]), {"post": "yes"}).status_code == 302
+        assert not Price.objects.exists()
+
     def test_it_works(self, client, staff, priced):
         client.force_login(staff)
         later = f"{timezone.localtime() + HOUR:%Y-%m-%dT%H:%M}"
