@@ -202,7 +202,7 @@ class TestPage:
             home()
         own = [query["sql"] for query in queries if "django_session" not in query["sql"]]
         # Health is known for some seconds; who is signed in, and the latest actions, are Django's.
-        assert len(own) == 11 + 2, "\n".join(own)
+        assert len(own) == 12 + 2, "\n".join(own)
 
 
 class TestPermissions:
