@@ -18,7 +18,7 @@ def compact(number: float | Decimal) -> str:
     for size, unit in ((10**9, _("%sbn")), (10**6, _("%sM")), (10**3, _("%sk"))):
         if number >= size * (10 if size == 10**3 else 1):
             part = Decimal(number) / size
-            return unit % number_format(part, 0 if part >= 100 else 1 if part >= 10 else 2)
+            return unit % number_format(part, 0 if part >= 100 or part == round(part) else 1 if part >= 10 else 2)
     return whole(number)
 
 
