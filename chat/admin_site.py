@@ -10,6 +10,7 @@ from typing import Any, cast
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponseBase
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
@@ -50,11 +51,26 @@ def page(route: str, *, permission: str, title: str | Promise = "", name: str = 
     return register
 
 
+_home: list[Callable[[HttpRequest], dict[str, Any]]] = []
+
+
+def home(context: Callable[[HttpRequest], dict[str, Any]]) -> Callable[[HttpRequest], dict[str, Any]]:
+    """Register what the admin's first page knows beyond the list of models."""
+    _home.append(context)
+    return context
+
+
 class ChatAdminSite(admin.AdminSite):
     """Django's admin with the registered pages before its models, in the menu and among its URLs."""
 
     def get_urls(self) -> list[Any]:
         return [*(self._pattern(page) for page in _pages), *super().get_urls()]
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
+        known: dict[str, Any] = {}
+        for context in _home:
+            known |= context(request)
+        return super().index(request, {**known, **(extra_context or {})})
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         """Return what the menu shows: the pages that this person may see, then the models."""

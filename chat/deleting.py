@@ -62,8 +62,7 @@ def _end_answers(conversations: Collection[UUID]) -> list[int]:
     ]
     pieces.fold(ended)
     related = ("conversation__owner", "generation__assistant")
-    for message in Message.objects.select_related(*related).filter(pk__in=ended):
-        usage.record(message, None)
+    usage.record_all(Message.objects.select_related(*related).filter(pk__in=ended))
     return ended
 
 

@@ -241,7 +241,8 @@ def _used(generation: Generation, used: Usage) -> dict[str, Any]:
         "output_tokens": Coalesce(F("output_tokens"), Value(0)) + used.output_tokens,
     }
     if generation.assistant:
-        values["cost"] = F("cost") + generation.assistant.cost(used.input_tokens, used.output_tokens)
+        cost = generation.assistant.cost(used.input_tokens, used.output_tokens, usage.started_at(generation))
+        values["cost"] = F("cost") + cost
     return values
 
 

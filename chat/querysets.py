@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
         Generation,
         ImportedConversation,
         Message,
+        Price,
         Quota,
         RehearsedAnswer,
         RehearsedQuestion,
@@ -147,6 +149,13 @@ class RehearsedAnswerQuerySet(QuerySet["RehearsedAnswer"]):
 
     def run_by(self, worker: str) -> RehearsedAnswerQuerySet:
         return self.running().filter(worker=worker)
+
+
+class PriceQuerySet(QuerySet["Price"]):
+    def in_force(self, moment: datetime) -> Price | None:
+        """Return the one that holds then: the newest that has begun, or the first where none has."""
+        begun = self.filter(starts_at__lte=moment).order_by("-starts_at", "-pk")
+        return begun.first() or self.order_by("starts_at", "pk").first()
 
 
 class AppendOnlyError(Exception):

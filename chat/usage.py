@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 
@@ -9,7 +10,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from backends import Usage
-from chat import quotas
+from chat import quotas, rollups
 from chat.models import Assistant, Generation, Message, Status, UsageRecord
 from chat.quotas import Amounts
 
@@ -49,6 +50,21 @@ def record(message: Message, used: Usage | None) -> None:
 
     The message comes with its generation and assistant, and the conversation's owner.
     """
+    rollups.add([_record(message, used)])
+
+
+def record_all(messages: Iterable[Message]) -> None:
+    """Write down several runs that ended in one transaction, none of which the backend told the tokens of."""
+    # All are counted at once: two transactions that count the same rows do so in the same order.
+    rollups.add([_record(message, None) for message in messages])
+
+
+def started_at(generation: Generation) -> datetime:
+    """Return the moment whose price holds for the answer."""
+    return generation.started_at or generation.queued_at
+
+
+def _record(message: Message, used: Usage | None) -> UsageRecord:
     generation = message.generation
     is_counted = generation.status != Status.FAILED and generation.finish_reason not in NOT_COUNTED
     is_estimated = used is None and is_counted and bool(message.content)
@@ -56,9 +72,19 @@ def record(message: Message, used: Usage | None) -> None:
         written = max(0, tokens_in(message.content) - (generation.output_tokens or 0))
         used = Usage(expected_input(generation), written)
     used = used or Usage(0, 0)
-    cost = generation.assistant.cost(used.input_tokens, used.output_tokens) if generation.assistant else Decimal(0)
-    owner = message.conversation.owner
-    UsageRecord.objects.create(
+    cost = Decimal(0)
+    if generation.assistant and (used.input_tokens or used.output_tokens):
+        cost = generation.assistant.cost(used.input_tokens, used.output_tokens, started_at(generation))
+    stored = _store(message, used, cost, is_estimated)
+    tokens = used.input_tokens + used.output_tokens
+    was_taken = is_counted and (generation.started_at is not None or tokens > 0)
+    quotas.settle(generation.pk, Amounts(tokens, cost) if was_taken else None)
+    return stored
+
+
+def _store(message: Message, used: Usage, cost: Decimal, is_estimated: bool) -> UsageRecord:
+    generation, owner = message.generation, message.conversation.owner
+    return UsageRecord.objects.create(
         at=generation.finished_at or timezone.now(),
         user_id=owner.pk,
         username=owner.username,
@@ -79,9 +105,6 @@ def record(message: Message, used: Usage | None) -> None:
         finish_reason=generation.finish_reason,
         error_code=generation.error_code,
     )
-    tokens = used.input_tokens + used.output_tokens
-    was_taken = is_counted and (generation.started_at is not None or tokens > 0)
-    quotas.settle(generation.pk, Amounts(tokens, cost) if was_taken else None)
 
 
 def _milliseconds(start: datetime | None, end: datetime | None) -> int | None:

@@ -133,6 +133,11 @@ def remedy_for(generation: Generation) -> str | Promise:
     return REMEDIES["while_waiting"]
 
 
+def failure_words(code: str) -> str:
+    """Return why an answer failed, for its error code."""
+    return str(_FAILURES.get(code, _OTHER_FAILURE)[0])
+
+
 def health_words(health: Health) -> str:
     """Return how a backend fares, such as "Works" or "Down since 12:31"."""
     if health.level != "down" or health.since is None:

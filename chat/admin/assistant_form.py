@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from backends import chat_backends
 from chat.admin.assistant_backends import health_of_all
+from chat.admin.prices import PriceFields
 from chat.models import Assistant
 from chat.parameters import PARAMETERS
 from chat.usage import tokens_in
@@ -34,7 +35,7 @@ class LinesField(forms.CharField):
         return [line.strip() for line in (value or "").splitlines() if line.strip()]
 
 
-class AssistantForm(forms.ModelForm):  # type: ignore[type-arg]
+class AssistantForm(PriceFields):
     """An assistant, with the backends of the settings to choose from."""
 
     backend = forms.ChoiceField(label=_("Backend"))

@@ -22,6 +22,7 @@ from chat.admin.assistant_backends import facts
 from chat.admin.assistant_form import AssistantForm, AssistantRow
 from chat.admin.assistant_trying import try_it
 from chat.admin.common import Audited
+from chat.admin.prices import Priced
 from chat.models import Assistant, Authorship, User, one_version
 from chat.workshop import ordering
 from chat.workshop.switching import newest_version
@@ -30,7 +31,7 @@ View = Callable[..., HttpResponseBase]
 
 
 @admin.register(Assistant)
-class AssistantAdmin(Audited):
+class AssistantAdmin(Priced, Audited):
     form = AssistantForm
     change_form_template = "admin/chat/assistant/form.html"
     change_list_template = "admin/chat/assistant/list.html"
@@ -41,6 +42,7 @@ class AssistantAdmin(Audited):
     search_fields = ["name", "slug", "description", "model"]
     prepopulated_fields = {"slug": ["name"]}
     filter_horizontal = ["groups"]
+    readonly_fields = ["price_history"]
     fieldsets = [
         (None, {"fields": [("name", "slug"), "description", "avatar", "starters"]}),
         (_("Model"), {"fields": ["backend", "model", "system_prompt"]}),
@@ -52,7 +54,7 @@ class AssistantAdmin(Audited):
             },
         ),
         (_("Who may use it"), {"fields": ["groups", ("is_active", "order")]}),
-        (_("Price"), {"fields": [("input_price", "output_price")]}),
+        (_("Price"), {"fields": [("input_price", "output_price"), "price_from", "price_history"]}),
     ]
 
     def get_urls(self) -> list[Any]:

@@ -7,6 +7,7 @@ from chat.models.feedback import REASONS, Feedback, Rating, Reason
 from chat.models.folders import Colour, Folder
 from chat.models.generations import DraftPiece, Generation, Status
 from chat.models.people import User
+from chat.models.prices import Price
 from chat.models.quotas import Metric, Period, Quota, QuotaCounter, Reservation
 from chat.models.rehearsals import (
     Choice,
@@ -17,6 +18,7 @@ from chat.models.rehearsals import (
     Side,
     Trial,
 )
+from chat.models.rollups import FirstTextRollUp, Grain, PersonRollUp, UsageRollUp
 from chat.models.sharing import Share, SharedMessage
 from chat.models.switches import Drain
 from chat.models.transfers import ImportBatch, ImportedConversation
@@ -38,14 +40,18 @@ __all__ = [
     "DraftPiece",
     "Drain",
     "Feedback",
+    "FirstTextRollUp",
     "Folder",
     "Generation",
+    "Grain",
     "ImportBatch",
     "ImportedConversation",
     "Message",
     "Metric",
     "Origin",
     "Period",
+    "PersonRollUp",
+    "Price",
     "Purpose",
     "Quota",
     "QuotaCounter",
@@ -64,6 +70,7 @@ __all__ = [
     "TitleFrom",
     "Trial",
     "UsageRecord",
+    "UsageRollUp",
     "User",
     "one_version",
 ]

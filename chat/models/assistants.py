@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models, transaction
 from django.db.models.signals import m2m_changed
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from backends import chat_backends
 from chat.models.versions import NOT_KEPT, keep_version
 from chat.parameters import PARAMETERS, Values
 from chat.querysets import AssistantQuerySet
+
+if TYPE_CHECKING:
+    from chat.models.prices import Price  # noqa: F401 - named by django-stubs' plugin
 
 
 def is_list_of_strings(value: Any) -> None:
@@ -76,6 +81,7 @@ class Assistant(models.Model):
     )
     order = models.PositiveSmallIntegerField(_("order"), default=0)
     is_active = models.BooleanField(_("active"), default=True)
+    # What was set last; what an answer costs is in its prices, each with the time from which it holds.
     input_price = models.DecimalField(
         _("input price"), max_digits=9, decimal_places=4, default=Decimal(0), help_text=_("Per million input tokens.")
     )
@@ -84,6 +90,9 @@ class Assistant(models.Model):
     )
 
     objects = AssistantQuerySet.as_manager()
+
+    prices_set_by = ""
+    """Who is about to change the prices: a username; not stored with the assistant but with the price."""
 
     class Meta:
         ordering = ["order", "name"]
@@ -94,9 +103,14 @@ class Assistant(models.Model):
         return self.name
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Store it, and keep what it is now as a version."""
+        """Store it, keep that as a version, and let new prices hold from now on; past cost stays what it was."""
         with transaction.atomic():
+            known = Assistant.objects.filter(pk=self.pk).values_list("input_price", "output_price").first()
             super().save(*args, **kwargs)
+            stored = Assistant.objects.filter(pk=self.pk).values_list("input_price", "output_price").get()
+            is_told = stored != known or self.prices_set_by
+            if known is None or (is_told and stored != self.price_at(timezone.now())):
+                self.prices.create(input_price=stored[0], output_price=stored[1], by=self.prices_set_by)
             keep_version(self.pk)
 
     def clean(self) -> None:
@@ -138,9 +152,15 @@ class Assistant(models.Model):
         values |= {"system_prompt": self.system_prompt or None, "stop": self.stop or None}
         return {name: value for name, value in values.items() if value is not None}
 
-    def cost(self, input_tokens: int, output_tokens: int) -> Decimal:
-        """Return what an answer of this many tokens costs at today's price, in the currency of the prices."""
-        return (self.input_price * input_tokens + self.output_price * output_tokens) / 1_000_000
+    def price_at(self, moment: datetime) -> tuple[Decimal, Decimal]:
+        """Return what a million input and output tokens cost then."""
+        price = self.prices.in_force(moment)
+        return (price.input_price, price.output_price) if price else (self.input_price, self.output_price)
+
+    def cost(self, input_tokens: int, output_tokens: int, at: datetime | None = None) -> Decimal:
+        """Return what an answer costs that starts then, or now, in the currency of the prices."""
+        for_input, for_output = self.price_at(at or timezone.now())
+        return (for_input * input_tokens + for_output * output_tokens) / 1_000_000
 
 
 def _groups_changed(sender: Any, instance: Any, action: str, reverse: bool, pk_set: set[int] | None, **kw: Any) -> None:

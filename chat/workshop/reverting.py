@@ -28,6 +28,7 @@ def revert(assistant: Assistant, version: AssistantVersion, by: User) -> list[st
         raise ValidationError(_("None of the groups that could use it is left: %s.") % ", ".join(missing))
     put_back(assistant, version.values)
     assistant.full_clean()
+    assistant.prices_set_by = by.get_username()
     with transaction.atomic():
         with one_version(Authorship(by=by, origin=Origin.REVERTED, source=str(version.number))):
             assistant.save()

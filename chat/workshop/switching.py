@@ -35,6 +35,7 @@ def switch(rehearsal: Rehearsal, by: User, *, over: int) -> Assistant:
             raise ValidationError(_("Somebody changed the assistant a moment ago. Look at the difference again."))
         apply_to(assistant, rehearsal.candidate)
         assistant.full_clean()
+        assistant.prices_set_by = by.get_username()
         with one_version(Authorship(by=by, origin=Origin.SWITCHED, source=str(rehearsal.pk))):
             assistant.save()
         Rehearsal.objects.filter(pk=rehearsal.pk).update(switched_at=timezone.now())

@@ -19,7 +19,7 @@ from django.utils.crypto import salted_hmac
 
 from backends import ChatMessage, Finish, StreamEvent, TextDelta, Usage, chat_backends
 from backends.exceptions import ChatBackendError, StreamInterrupted
-from chat import draining, quotas
+from chat import draining, quotas, rollups
 from chat.models import Assistant, Purpose, Status, Trial, UsageRecord, User
 from chat.quotas import Amounts
 from chat.refusals import TooManyUnfinishedError
@@ -162,7 +162,7 @@ def end(trial: Trial, ask: Ask, run: Run) -> None:
     used = (run.used if run.is_counted else None) or Usage(0, 0)
     paid = cost_of(ask, run) if run.is_counted else Decimal(0)
     with transaction.atomic():
-        UsageRecord.objects.create(
+        record = UsageRecord.objects.create(
             user_id=ask.person.pk,
             username=ask.person.username,
             assistant_id=ask.assistant.pk,
@@ -183,6 +183,7 @@ def end(trial: Trial, ask: Ask, run: Run) -> None:
             finish_reason=run.finish_reason,
             error_code=run.error_code,
         )
+        rollups.add([record])
         taken = Amounts(used.input_tokens + used.output_tokens, paid)
         quotas.settle(-trial.pk, taken if run.is_counted else None)
         Trial.objects.filter(pk=trial.pk).delete()

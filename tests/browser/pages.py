@@ -147,6 +147,13 @@ ADMIN_PAGES: dict[str, Show] = {
     "admin people": at("/admin/chat/user/"),
     "admin person": states.admin_form("user"),
     "admin new person": at("/admin/chat/user/add/"),
+    "admin overview, 24 h": at("/admin/?range=24h"),
+    "admin overview, 90 days, numbers": states.admin_numbers,
+    "admin usage": at("/admin/usage/"),
+    "admin usage refused": at("/admin/usage/?person=nobody&start=2026-03-02&end=2026-03-01"),
+    "admin usage records": at("/admin/chat/usagerecord/"),
+    "admin prices": at("/admin/chat/price/"),
+    "admin new price": at("/admin/chat/price/add/"),
     "admin password": at("/admin/password_change/"),
 }
 PAGES = {**CHAT_PAGES, **PLAIN_PAGES, **NEWCOMER_PAGES, **PUBLIC_PAGES}

@@ -299,6 +299,13 @@ def wrong_password(visit: Visit) -> None:
     expect(visit.page.locator(".card .error, .card .notice").first).to_be_visible()
 
 
+def admin_numbers(visit: Visit) -> None:
+    """The first page of the admin with the numbers behind its chart."""
+    visit.go("/admin/?range=90d")
+    visit.click(".numbers summary")
+    expect(visit.page.locator(".numbers table")).to_be_visible()
+
+
 def admin_form(model: str) -> Show:
     def show(visit: Visit) -> None:
         visit.go(f"/admin/chat/{model}/")

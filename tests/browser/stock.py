@@ -223,12 +223,14 @@ def main() -> None:
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.browser.settings")
     django.setup()
+    from bench import office
     from chat.models import Assistant, Conversation, User
 
     owner = User.objects.get(username=sys.argv[1])
     allowed = {"adjustable": ["temperature", "top_p", "max_output_tokens", "seed"], "temperature": 0.7}
     Assistant.objects.filter(slug="echo").update(**allowed)
     addresses = furnish(owner)
+    office.furnish()
     rich = Conversation.objects.get(pk=addresses["rich"].split("/")[2])
     print(json.dumps({"addresses": addresses, "rendered": render_rare(rich)}))
 
