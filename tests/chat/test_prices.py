@@ -141,12 +141,11 @@ class TestForm:
             "form-TOTAL_FORMS": 1,
             "form-INITIAL_FORMS": 1,
             "form-0-id": priced.pk,
-            "form-0-order": 5,
             "_save": "Save",
         }
         assert client.post(reverse("admin:chat_assistant_changelist"), form).status_code == 302
         priced.refresh_from_db()
-        assert (priced.order, priced.price_at(timezone.now())) == (5, (3, 4))
+        assert (priced.is_active, priced.price_at(timezone.now())) == (False, (3, 4))
 
     def test_a_new_assistant_has_its_first_price(self, client, staff, priced):
         client.force_login(staff)
