@@ -146,7 +146,11 @@ def health_words(health: Health) -> str:
 
 def _wait_words(generation: Generation) -> str:
     """Return when to try again, where the backend said so and that is still to come; empty otherwise."""
-    seconds = round((generation.retry_at - timezone.now()).total_seconds()) if generation.retry_at else 0
+    return wait_words(round((generation.retry_at - timezone.now()).total_seconds()) if generation.retry_at else 0)
+
+
+def wait_words(seconds: int) -> str:
+    """Return for how long to wait; empty for no time."""
     if seconds <= 0:
         return ""
     if seconds < 100:

@@ -325,6 +325,10 @@ CHAT_MAX_UNFINISHED: int = env.int("CHAT_MAX_UNFINISHED", 2_000)
 """Answers of all people together that wait or are being written at once; one more is refused."""
 CHAT_QUOTA_ANSWER_TOKENS: int = env.int("CHAT_QUOTA_ANSWER_TOKENS", 2_048)
 """Tokens that are set aside under a quota for an answer whose assistant has no ``max_output_tokens``, until it ends."""
+CHAT_PROBE_INTERVAL: float = env.float("CHAT_PROBE_INTERVAL", 60.0)
+"""Seconds between two probes of a backend, in the background; 0 for none."""
+CHAT_COOLING_FAILURES: int = env.int("CHAT_COOLING_FAILURES", 3)
+"""Failures of a backend in a row after which it gets no new answers for a while; 0 for never."""
 CHAT_SHUTDOWN_GRACE: float = env.float("CHAT_SHUTDOWN_GRACE", 5.0)
 """Seconds that running answers are given to end when the process is asked to stop."""
 CHAT_SHARING: str = env.str("CHAT_SHARING", "public")

@@ -6,6 +6,7 @@ from chat.models.conversations import Conversation, Message, Role, TitleFrom
 from chat.models.feedback import REASONS, Feedback, Rating, Reason
 from chat.models.folders import Colour, Folder
 from chat.models.generations import DraftPiece, Generation, Status
+from chat.models.operation import BackendState, Worker
 from chat.models.people import User
 from chat.models.quotas import Metric, Period, Quota, QuotaCounter, Reservation
 from chat.models.sharing import Share, SharedMessage
@@ -20,6 +21,7 @@ __all__ = [
     "Assistant",
     "AuditEntry",
     "AuditHead",
+    "BackendState",
     "Colour",
     "Conversation",
     "DraftPiece",
@@ -44,4 +46,5 @@ __all__ = [
     "TitleFrom",
     "UsageRecord",
     "User",
+    "Worker",
 ]
