@@ -28,6 +28,7 @@ app_name = "chat"
 urlpatterns = [
     path("", page.home, name="home"),
     path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
     path("assistants/health/", assistants.assistants_health, name="assistants_health"),
     path("search/", search.search, name="search"),
     path("diagram/", diagrams.diagram, name="diagram"),

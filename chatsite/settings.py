@@ -235,7 +235,7 @@ HTTPS: bool = env.bool("HTTPS", False)
 if HTTPS:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_SSL_REDIRECT = True
-    SECURE_REDIRECT_EXEMPT = ["^healthz$"]  # who checks the process comes past the proxy
+    SECURE_REDIRECT_EXEMPT = ["^(healthz|readyz)$"]  # who checks the process comes past the proxy
     SECURE_HSTS_SECONDS = 60 * 60 * 24 * 365
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
     SECURE_HSTS_PRELOAD = True

@@ -18,6 +18,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 TABLE = {
     "chat:home": "user",
     "chat:healthz": "public",
+    "chat:readyz": "public",
     "chat:assistants_health": "user",
     "chat:diagram": "public",
     "chat:user_events": "user",
