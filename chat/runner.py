@@ -22,7 +22,7 @@ from asgiref.sync import ThreadSensitiveContext, sync_to_async
 from django.conf import settings
 from django.db import Error, close_old_connections, connections
 
-from chat import events, pieces, presence, probing, quotas, search
+from chat import events, live, pieces, presence, probing, quotas, search
 from chat.deleting import purge_deleted
 from chat.drafts import Drafts
 from chat.generation import end_answers_of_the_deactivated
@@ -217,6 +217,7 @@ class Runner:
             events.forget_unwatched()
             quotas.settle_orphans()
             quotas.forget_old_counters()
+        live.tell_watchers()
         self._backlog.work()
         purge_deleted()
         return ours

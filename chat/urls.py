@@ -33,6 +33,7 @@ urlpatterns = [
     path("search/", search.search, name="search"),
     path("diagram/", diagrams.diagram, name="diagram"),
     path("events/", streams.user_events, name="user_events"),
+    path("live/events/", streams.live_events, name="live_events"),
     path("settings/", preferences.preferences, name="preferences"),
     path("settings/sign-out-elsewhere/", preferences.sign_out_elsewhere, name="sign_out_elsewhere"),
     path("manifest.webmanifest", installing.manifest, name="manifest"),

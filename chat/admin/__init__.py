@@ -13,6 +13,7 @@ from chat.admin import (  # noqa: F401 - they register themselves
     draining,
     feedback,
     generations,
+    live,
     people,
     quotas,
     sharing,
