@@ -19,6 +19,7 @@ from environs import Env
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = Env()
+_before_the_file = frozenset(os.environ)
 env.read_env(BASE_DIR / ".env", recurse=False)
 
 VAR_DIR = Path(env.str("VAR_DIR", str(BASE_DIR / "var")))
@@ -349,3 +350,9 @@ EVENTSTREAM_STORAGE_CLASS = "chat.events.RingStorage"
 EVENTSTREAM_CHANNELMANAGER_CLASS = "chat.events.ChannelManager"
 CHAT_CURRENCY: str = env.str("CHAT_CURRENCY", "USD")
 """Of the prices that assistants have; it is shown beside what an answer cost."""
+
+SETTINGS_READ: dict[str, tuple[str, Any]] = {
+    name: ("environment" if name in _before_the_file else ".env" if name in os.environ else "default", value)
+    for name, value in env.dump().items()
+}
+"""Each variable that was read above: where its value is from, and the value. The admin shows it."""

@@ -9,10 +9,12 @@ from django.utils.translation import gettext_lazy as _
 from chat.admin import (  # noqa: F401 - they register themselves
     assistants,
     audit,
+    configuration,
     conversations,
     draining,
     feedback,
     generations,
+    health,
     live,
     people,
     quotas,

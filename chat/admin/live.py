@@ -54,9 +54,7 @@ def live(request: HttpRequest) -> HttpResponse:
         "all_message": _message_for_all(now),
         "words": {name: str(words) for name, words in WORDS.items()},
     }
-    response = render(request, "admin/chat/live.html", context)
-    response["Cache-Control"] = "no-store"
-    return response
+    return render(request, "admin/chat/live.html", context)
 
 
 @page("live/<int:id>/cancel/", permission="chat.change_generation", name="live_cancel")
