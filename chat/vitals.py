@@ -146,7 +146,7 @@ def _database() -> list[Fact]:
         Fact(_("Database"), f"{connection.display_name} {number}"),
         Fact(
             _("Its answer takes"),
-            _("%(number)s ms") % {"number": f"{took * 1000:.1f}"},
+            _("%(number)s ms") % {"number": f"{took * 1000:.2f}"},
             "fair" if slow else "good",
             slow,
         ),

@@ -140,5 +140,10 @@ ADMIN_PAGES: dict[str, Show] = {
     "admin person": states.admin_form("user"),
     "admin new person": at("/admin/chat/user/add/"),
     "admin password": at("/admin/password_change/"),
+    "admin live board": states.live_board,
+    "admin live board, acting": states.live_acts,
+    "admin health": at("/admin/health/"),
+    "admin settings": at("/admin/settings/"),
+    "admin settings, filtered": states.settings_filtered,
 }
 PAGES = {**CHAT_PAGES, **PLAIN_PAGES, **NEWCOMER_PAGES, **PUBLIC_PAGES}
