@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from django.conf import settings
 from django.core.cache import cache
 from django.db.models import Count, Max, Min, Q
 from django.utils import timezone
@@ -67,6 +68,7 @@ class Observation:
     answered_probe_at: datetime | None = None
     """When such a probe last went well; only if it was the last one."""
     cooling_until: datetime | None = None
+    """Only while it is to come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +138,14 @@ def _probed(aliases: Collection[str], now: datetime) -> dict[str, dict[str, Any]
     """Return what is known of these from their probes, and whether they cool off."""
     found = {}
     for row in BackendState.objects.filter(alias__in=aliases):
-        seen: dict[str, Any] = {"cooling_until": row.cooling_until, "probe_failures": row.probe_failures}
-        if row.cooling_until or row.probe_failures:
-            seen["probe_failing_since"] = row.failing_since
-        if row.told_at and row.told_at == row.probed_at and row.told_at > now - WINDOW:
-            seen["answered_probe_at"] = row.told_at
+        seen: dict[str, Any] = {"probe_failing_since": row.failing_since}
+        # When the pause is over somebody may try: it is not down for ever where nobody comes.
+        if row.cooling_until and row.cooling_until > now and settings.CHAT_COOLING_FAILURES > 0:
+            seen["cooling_until"] = row.cooling_until
+        if row.probed_at and row.probed_at > now - max(WINDOW, 2 * timedelta(seconds=settings.CHAT_PROBE_INTERVAL)):
+            seen["probe_failures"] = row.probe_failures
+            if row.told_at == row.probed_at:
+                seen["answered_probe_at"] = row.told_at
         found[row.alias] = seen
     return found
 

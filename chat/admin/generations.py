@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from chat.admin.common import ReadOnlyAdmin, ValuesFilter
-from chat.intervening import cancel_answers
+from chat.admin.intervening import cancel_answers
 from chat.models import Generation, User
 
 

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from backends import chat_backends
-from chat import intervening
+from chat.admin import intervening
 from chat.admin_site import page
 from chat.live import Answer, Board, board
 from chat.models import Drain, Generation, User

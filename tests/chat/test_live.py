@@ -16,7 +16,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from chat import draining, events, intervening, live, pieces
+from chat import draining, events, live, pieces
+from chat.admin import intervening
 from chat.models import AuditEntry, Conversation, Drain, Generation, Message, Role, Status, User
 from chat.refusals import DrainedError
 from tests.fakes import claim_one
