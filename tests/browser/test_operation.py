@@ -52,14 +52,14 @@ def test_draining_from_the_board(asked, site):
     page = asked.context.new_page()
     page.goto(f"{site.url}/admin/live/")
     line = page.locator("[data-alias=echo]")
-    line.get_by_text("Drain").first.click()
+    line.locator("summary", has_text="Drain").click()
     line.get_by_label("What people are told").fill("Back at noon.")
     line.get_by_role("button", name="Drain Echo").click()
     expect(line.get_by_text("Back at noon.")).to_be_visible()  # by the next snapshot
     line.get_by_role("button", name=re.compile("Bring back")).click()
     expect(line.get_by_text("Back at noon.")).to_be_hidden()
     scripted = page.locator("[data-alias=scripted]")
-    scripted.get_by_text("Cancel all").first.click()
+    scripted.locator("summary", has_text="Cancel all").click()
     scripted.get_by_role("button", name="Cancel all its answers").click()
     expect(page.locator("[data-answer]", has_text="forever watched")).to_have_count(0)
 
