@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from django.core.checks import CheckMessage
 
@@ -103,6 +103,13 @@ class BaseChatBackend(ABC):
     sends_data_away: bool = True
     """Whether conversations leave this machine; shown to users."""
 
+    list_models_tells: bool = False
+    """Whether ``list_models()`` asks what writes the answers, so that its success says that there will be some.
+
+    The site probes each backend by it, every minute or so. Only where this is true does a failure count as an outage,
+    and a success end one.
+    """
+
     @abstractmethod
     def stream(self, request: ChatRequest) -> AsyncGenerator[StreamEvent]:
         """Yield any number of ``TextDelta`` and ``Stage`` events, then exactly one ``Finish``.
@@ -121,6 +128,17 @@ class BaseChatBackend(ABC):
             ChatBackendError: the backend could not be asked.
         """
         return ()
+
+    async def status(self) -> Mapping[str, Any]:
+        """Return figures for administrators, each a text or a number; empty where there is nothing to say.
+
+        Pages know ``state``, ``model``, ``device``, ``dtype``, ``memory_bytes``, ``device_bytes``, ``active``,
+        ``slots``, ``waiting``, ``tokens_per_second`` and ``error``. It must be cheap, and start nothing.
+
+        Raises:
+            ChatBackendError: the backend could not be asked.
+        """
+        return {}
 
     async def aclose(self) -> None:
         """Free what streams share (connections, processes). The backend can be used again afterwards."""

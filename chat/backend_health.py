@@ -1,6 +1,6 @@
-"""How the backends fare, from what the site knows anyway: how their newest answers ended. Nobody is asked.
+"""How the backends fare, from what the site knows anyway: how their newest answers and probes went. Nobody is asked.
 
-``observe`` is the only source. Whatever else learns how a backend is, a probe for instance, replaces or adds to it.
+``observe`` is the only source. What the probes found is in ``BackendState``, which ``chat.probing`` writes.
 """
 
 from __future__ import annotations
@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
+from django.conf import settings
 from django.core.cache import cache
 from django.db.models import Count, Max, Min, Q
 from django.utils import timezone
 
-from chat.models import Generation, Status
+from chat.models import BackendState, Generation, Status
 from chat.querysets import GenerationQuerySet
 
 Level = Literal["unknown", "works", "shaky", "down"]
@@ -59,6 +60,15 @@ class Observation:
     """When the first of these was; only where there are any in the window."""
     silent: int = 0
     """Answers that have been waiting for their first word for longer than they should."""
+    failed_at: datetime | None = None
+    """When the last outage was, within the window."""
+    probe_failures: int = 0
+    """Of probes that tell how answers will fare, in a row."""
+    probe_failing_since: datetime | None = None
+    answered_probe_at: datetime | None = None
+    """When such a probe last went well; only if it was the last one."""
+    cooling_until: datetime | None = None
+    """Only while it is to come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +95,18 @@ def health(aliases: Collection[str]) -> Mapping[str, Health]:
 
 def judge(seen: Observation) -> Health:
     """Return what an observation means. One failure alone may be bad luck; a row of them without an answer is not."""
-    if seen.failures_in_a_row >= 2:
-        return Health("down", seen.failing_since)
-    if seen.failures_in_a_row or seen.silent or seen.refusals or 4 * seen.failures > seen.answers:
+    is_back = bool(seen.answered_probe_at and seen.failed_at and seen.answered_probe_at > seen.failed_at)
+    if seen.cooling_until or seen.probe_failures >= 2 or (seen.failures_in_a_row >= 2 and not is_back):
+        return Health("down", seen.failing_since or seen.probe_failing_since)
+    if seen.failures_in_a_row or seen.probe_failures or seen.silent or seen.refusals:
         return Health("shaky")
-    return Health("works") if seen.answers else UNKNOWN
+    if 4 * seen.failures > seen.answers:
+        return Health("shaky")
+    return Health("works") if seen.answers or seen.answered_probe_at else UNKNOWN
 
 
 def observe(aliases: Collection[str]) -> dict[str, Observation]:
-    """Look at the answers of these backends: two queries, and two more while one of them fails."""
+    """Look at the answers and probes of these backends: three queries, and two more while one of them fails."""
     now = timezone.now()
     recent = _ended(aliases, now - WINDOW)
     rows = recent.values("backend").annotate(
@@ -108,16 +121,33 @@ def observe(aliases: Collection[str]) -> dict[str, Observation]:
     for row in rows:
         alias, answered_at, failed_at = row["backend"], row["answered_at"], row["failed_at"]
         counts = {name: row[name] for name in ("answers", "failures", "refusals")}
-        seen[alias] = replace(seen.get(alias, Observation()), **counts)
+        seen[alias] = replace(seen.get(alias, Observation()), failed_at=failed_at, **counts)
         if failed_at and not (answered_at and answered_at > failed_at):
             failing.add(alias)
     for alias, (number, first) in (_failures(failing, now) if failing else {}).items():
         seen[alias] = replace(seen[alias], failures_in_a_row=number, failing_since=first)
-    return {alias: seen.get(alias, Observation()) for alias in aliases}
+    probed = _probed(aliases, now)
+    return {alias: replace(seen.get(alias, Observation()), **probed.get(alias, {})) for alias in aliases}
 
 
 _ANSWERED = Q(status=Status.COMPLETED) | Q(status=Status.INCOMPLETE, finish_reason__in=("length", "content_filter"))
 _FAILED = Q(status=Status.FAILED, error_code__in=_OUTAGES)
+
+
+def _probed(aliases: Collection[str], now: datetime) -> dict[str, dict[str, Any]]:
+    """Return what is known of these from their probes, and whether they cool off."""
+    found = {}
+    for row in BackendState.objects.filter(alias__in=aliases):
+        seen: dict[str, Any] = {"probe_failing_since": row.failing_since}
+        # When the pause is over somebody may try: it is not down for ever where nobody comes.
+        if row.cooling_until and row.cooling_until > now and settings.CHAT_COOLING_FAILURES > 0:
+            seen["cooling_until"] = row.cooling_until
+        if row.probed_at and row.probed_at > now - max(WINDOW, 2 * timedelta(seconds=settings.CHAT_PROBE_INTERVAL)):
+            seen["probe_failures"] = row.probe_failures
+            if row.told_at == row.probed_at:
+                seen["answered_probe_at"] = row.told_at
+        found[row.alias] = seen
+    return found
 
 
 def _ended(aliases: Collection[str], after: datetime) -> GenerationQuerySet:

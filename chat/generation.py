@@ -20,7 +20,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from backends import Stage, Usage
-from chat import draining, events, pieces, quotas, search, usage
+from chat import cooling, draining, events, pieces, quotas, search, usage
 from chat.conversations import hold, publish_conversation
 from chat.models import Assistant, Conversation, Generation, Message, Role, Status, TitleFrom, User
 from chat.parameters import Values
@@ -162,6 +162,7 @@ def continue_generation(message: Message) -> Generation:
         if Generation.objects.filter(pk=message.pk, status=generation.status).update(**fresh) != 1:
             raise ConversationBusyError
         draining.check_open(generation.backend)
+        cooling.check_cool(generation.backend)
         generation.refresh_from_db()
         if generation.assistant:
             _reserve(generation, conversation.owner, generation.assistant)
@@ -231,6 +232,8 @@ def end_generation(
         usage.record(message, used)
         search.add_messages([message])
         transaction.on_commit(lambda: _publish_finished(message))
+        # Last, and apart: of a hundred answers that fail together each waits for the one row.
+        transaction.on_commit(partial(cooling.note_end, message.generation))
     return True
 
 
@@ -347,6 +350,7 @@ def _store_question(conversation: Conversation, parent: int | None, question: Qu
 
 def _queue(answer: Message, assistant: Assistant, changed: Values) -> Generation:
     draining.check_open(assistant.backend)
+    cooling.check_cool(assistant.backend)
     return Generation.objects.create(
         message=answer,
         assistant=assistant,

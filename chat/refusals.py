@@ -42,6 +42,10 @@ class DrainedError(RefusedError):
     """The backend takes no new answers for the moment; ``str()`` is what an administrator says about it, or empty."""
 
 
+class CoolingOffError(RefusedError):
+    """The backend failed several times in a row and is left alone until ``resets_at``."""
+
+
 class QuotaExceededError(RefusedError):
     """Nothing is left of what this person may use; ``str()`` names the rule."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import socket
 import threading
@@ -21,7 +22,7 @@ from asgiref.sync import ThreadSensitiveContext, sync_to_async
 from django.conf import settings
 from django.db import Error, close_old_connections, connections
 
-from chat import events, pieces, quotas, search
+from chat import events, live, pieces, presence, probing, quotas, search
 from chat.deleting import purge_deleted
 from chat.drafts import Drafts
 from chat.generation import end_answers_of_the_deactivated
@@ -40,6 +41,9 @@ POLL_INTERVAL = 1.0
 
 REVOCATION_INTERVAL = 3.0
 """Seconds between two looks at who signed out, for all open streams: with hundreds of them, answers wait meanwhile."""
+
+PROBE_INTERVAL = 2.0
+"""Seconds between two looks at which backends are to be probed."""
 
 LAST_WORDS = 3.0
 """Seconds in which the answers that are cut then must be stored; a database that is away would keep them for ever."""
@@ -62,6 +66,9 @@ class Runner:
         self._titles: set[asyncio.Task[None]] = set()
         self._renewed_at = 0.0
         self._revoked_at = 0.0
+        self._shown_at = self._probed_at = -math.inf
+        self._probes: set[asyncio.Task[None]] = set()
+        self._can_write = False
         self._watch = DeathWatch()
         self._backlog = search.Backlog()
         self._rehearsing = Rehearsing()
@@ -93,6 +100,7 @@ class Runner:
     def _start(self) -> None:
         started = threading.Event()
         self._stopping = False
+        self._shown_at = self._probed_at = -math.inf
         self.name = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._thread = threading.Thread(target=self._run, args=[started], name="runner", daemon=True)
         self._thread.start()
@@ -119,6 +127,9 @@ class Runner:
                 if not self._stopping:
                     await self._wait()
             await self._drain()
+            with suppress(Error):
+                if self._can_write:  # else nobody knows how long it would take to say so
+                    await sync_to_async(presence.leave)(self.name)
             # That thread's, which nobody else can close.
             await sync_to_async(connections.close_all)()
 
@@ -129,7 +140,9 @@ class Runner:
             await self._look_after()
             # At most half of the room, so that people's own answers never wait for it.
             await self._rehearsing.look(self.name, settings.CHAT_MAX_RUNNING // 2 - len(self._tasks))
+            self._can_write = True
         except Error:
+            self._can_write = False
             # Busy or away: the rows are still there at the next look.
             logger.exception("The database cannot be asked")
 
@@ -179,8 +192,22 @@ class Runner:
         for pk in running - ours:
             if task := self._tasks.get(pk):
                 task.cancel()
+        if now - self._probed_at >= PROBE_INTERVAL and not self._stopping:
+            self._probed_at = now
+            for alias in await sync_to_async(probing.claim_due)(self.name):
+                probe = asyncio.create_task(probing.probe(alias), name=f"probe-{alias}")
+                self._probes.add(probe)
+                probe.add_done_callback(self._end_probe)
+
+    def _end_probe(self, probe: asyncio.Task[None]) -> None:
+        self._probes.discard(probe)
+        if not probe.cancelled() and (error := probe.exception()) is not None:
+            logger.error("A probe could not be written down", exc_info=error)
 
     def _look_at_rows(self, running: set[int]) -> set[int]:
+        if time.monotonic() - self._shown_at >= presence.INTERVAL:
+            self._shown_at = time.monotonic()
+            presence.show(self.name, len(running))
         end_answers_of_the_deactivated()
         ours = renew(self.name, running) if running else set()
         if reaped := self._watch.reap(3 * settings.CHAT_HEARTBEAT_INTERVAL):
@@ -194,14 +221,15 @@ class Runner:
             events.forget_unwatched()
             quotas.settle_orphans()
             quotas.forget_old_counters()
+        live.tell_watchers()
         self._backlog.work()
         purge_deleted()
         return ours
 
     async def _drain(self) -> None:
         tasks = set(self._tasks.values())
-        for title in self._titles:
-            title.cancel()
+        for aside in (*self._titles, *self._probes):
+            aside.cancel()
         await self._rehearsing.stop(self.name)
         if not tasks:
             return

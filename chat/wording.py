@@ -62,12 +62,13 @@ COMPOSING: dict[str, str | Promise] = {
 }
 """What the message field and the panel beside it say: chat/static/chat/composer.js and parameters.js."""
 
-_HEALTH: dict[str, str | Promise] = {
+LEVELS: dict[str, str | Promise] = {
     "unknown": _("Not used lately"),
     "works": _("Works"),
     "shaky": _("Slow or failing now"),
     "down": _("Down"),
 }
+"""How a backend fares, by ``Health.level``."""
 
 _LATER = _("Try again in a moment.")
 _KEPT = _("What came so far is kept.")
@@ -141,7 +142,7 @@ def failure_words(code: str) -> str:
 def health_words(health: Health) -> str:
     """Return how a backend fares, such as "Works" or "Down since 12:31"."""
     if health.level != "down" or health.since is None:
-        return str(_HEALTH[health.level])
+        return str(LEVELS[health.level])
     since = timezone.localtime(health.since)
     is_today = since.date() == timezone.localdate()
     return str(_("Down since %(time)s")) % {
@@ -151,7 +152,11 @@ def health_words(health: Health) -> str:
 
 def _wait_words(generation: Generation) -> str:
     """Return when to try again, where the backend said so and that is still to come; empty otherwise."""
-    seconds = round((generation.retry_at - timezone.now()).total_seconds()) if generation.retry_at else 0
+    return wait_words(round((generation.retry_at - timezone.now()).total_seconds()) if generation.retry_at else 0)
+
+
+def wait_words(seconds: int) -> str:
+    """Return for how long to wait; empty for no time."""
     if seconds <= 0:
         return ""
     if seconds < 100:

@@ -24,6 +24,7 @@ django.setup(set_prefix=False)
 
 from django.db import close_old_connections, connections  # noqa: E402
 
+from chat import health  # noqa: E402
 from chat.events import end_all_streams, relay  # noqa: E402
 from chat.runner import runner  # noqa: E402
 
@@ -122,6 +123,7 @@ async def _lifespan(receive: Receive, send: Send) -> None:
     runner.wake()
     await send({"type": "lifespan.startup.complete"})
     await receive()
+    health.leave()
     end_all_streams()
     await sync_to_async(runner.stop, thread_sensitive=False)()
     # Last: how the answers ended is for the other processes, too.
@@ -148,6 +150,7 @@ def _ending_streams_first(handler: Callable[[int, FrameType | None], Any]) -> Ca
         loop.call_later(0.05, end_streams)
 
     def handle(number: int, frame: FrameType | None) -> None:
+        health.leave()
         loop.call_soon_threadsafe(end_streams)
         handler(number, frame)
 

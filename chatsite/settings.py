@@ -19,6 +19,7 @@ from environs import Env
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = Env()
+_before_the_file = frozenset(os.environ)
 env.read_env(BASE_DIR / ".env", recurse=False)
 
 VAR_DIR = Path(env.str("VAR_DIR", str(BASE_DIR / "var")))
@@ -235,7 +236,7 @@ HTTPS: bool = env.bool("HTTPS", False)
 if HTTPS:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_SSL_REDIRECT = True
-    SECURE_REDIRECT_EXEMPT = ["^healthz$"]  # who checks the process comes past the proxy
+    SECURE_REDIRECT_EXEMPT = ["^(healthz|readyz)$"]  # who checks the process comes past the proxy
     SECURE_HSTS_SECONDS = 60 * 60 * 24 * 365
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
     SECURE_HSTS_PRELOAD = True
@@ -331,6 +332,10 @@ CHAT_TRIAL_SECONDS: float = env.float("CHAT_TRIAL_SECONDS", 120.0)
 """How long such an answer, and each of a rehearsal, may take."""
 CHAT_REHEARSAL_PARALLEL: int = env.int("CHAT_REHEARSAL_PARALLEL", 2)
 """Answers that rehearsals let one backend write at once, on the whole site; people's own answers go first."""
+CHAT_PROBE_INTERVAL: float = env.float("CHAT_PROBE_INTERVAL", 60.0)
+"""Seconds between two probes of a backend, in the background; 0 for none."""
+CHAT_COOLING_FAILURES: int = env.int("CHAT_COOLING_FAILURES", 3)
+"""Failures of a backend in a row after which it gets no new answers for a while; 0 for never."""
 CHAT_SHUTDOWN_GRACE: float = env.float("CHAT_SHUTDOWN_GRACE", 5.0)
 """Seconds that running answers are given to end when the process is asked to stop."""
 CHAT_SHARING: str = env.str("CHAT_SHARING", "public")
@@ -351,3 +356,9 @@ EVENTSTREAM_STORAGE_CLASS = "chat.events.RingStorage"
 EVENTSTREAM_CHANNELMANAGER_CLASS = "chat.events.ChannelManager"
 CHAT_CURRENCY: str = env.str("CHAT_CURRENCY", "USD")
 """Of the prices that assistants have; it is shown beside what an answer cost."""
+
+SETTINGS_READ: dict[str, tuple[str, Any]] = {
+    name: ("environment" if name in _before_the_file else ".env" if name in os.environ else "default", value)
+    for name, value in env.dump().items()
+}
+"""Each variable that was read above: where its value is from, and the value. The admin shows it."""

@@ -43,6 +43,9 @@ ACCOUNT_RATE_LIMITS = False
 OPENAI_API_KEY = ""
 CHAT_HEARTBEAT_INTERVAL = 0.2
 CHAT_SHUTDOWN_GRACE = 0.5
+# What many tests let fail is not to be left alone for that; nor do backends hear of what a test did not ask.
+CHAT_COOLING_FAILURES = 0
+CHAT_PROBE_INTERVAL = 0.0
 
 CHAT_BACKENDS = {
     "echo": {"BACKEND": "tests.fakes.EchoBackend", "LABEL": "Echo"},

@@ -56,6 +56,8 @@ class OpenAIBackend(BaseChatBackend):
             message at the end (vLLM and others take ``continue_final_message``); elsewhere the model is asked to.
     """
 
+    list_models_tells = True
+
     def __init__(
         self,
         *,

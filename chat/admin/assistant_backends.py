@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 from django.conf import settings
 from django.utils.translation import gettext as _
 
 from backends import InvalidChatBackend, chat_backends
 from backends.exceptions import BackendMisconfigured
+from chat import probing
 from chat.backend_health import health
+from chat.masking import masked
 from chat.models import Assistant
 from chat.wording import health_words
-
-_SECRET = re.compile(r"key|token|secret|password|credential|authorization|headers", re.IGNORECASE)
-MASKED = "••••••••"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +49,14 @@ def health_of_all() -> dict[str, str]:
 def facts() -> list[BackendFacts]:
     """Return what the form says of each backend of the settings; nobody is asked."""
     known = health(list(chat_backends))
-    named = _named_models()
+    listed, named = probing.listed(), _named_models()
     return [
         BackendFacts(
             alias=alias,
             label=chat_backends.label(alias),
             level=known[alias].level,
             health=health_words(known[alias]),
-            models=tuple(dict.fromkeys([*suggested_models(alias), *named.get(alias, [])])),
+            models=_models(alias, [*listed.get(alias, []), *named.get(alias, [])]),
             sends_data_away=_sends_data_away(alias),
             pinned=tuple(_pinned(alias)),
         )
@@ -67,10 +64,10 @@ def facts() -> list[BackendFacts]:
     ]
 
 
-def suggested_models(alias: str) -> Sequence[str]:
-    """Return the models that the backend is known to have, without asking it."""
+def _models(alias: str, known: Iterable[str]) -> tuple[str, ...]:
+    """Return the models to suggest: the one of the settings first, each once."""
     own = _entry(alias).get("OPTIONS", {}).get("model")
-    return [str(own)] if own else []
+    return tuple(dict.fromkeys([*([str(own)] if own else []), *known]))
 
 
 def _named_models() -> dict[str, list[str]]:
@@ -115,18 +112,8 @@ def _pinned(alias: str) -> Iterator[Pinned]:
 
 
 def _shown(name: str, value: Any) -> str:
-    """Return an option as anybody who may look at assistants may read it: no key, no password in an address."""
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key}: {MASKED}" for key in value) or "–"
-    if _SECRET.search(name) and not isinstance(value, int | float):
-        return MASKED if value else _("not set")
-    text = str(value)
-    if "://" not in text:
-        return text
-    try:
-        parts = urlsplit(text)
-        host = parts.netloc.rpartition("@")[2]
-        netloc = f"{MASKED}@{host}" if "@" in parts.netloc else host
-        return urlunsplit((parts.scheme, netloc, parts.path, "", ""))
-    except ValueError:
-        return MASKED
+    """Return an option as anybody who may look at assistants may read it."""
+    if value in (None, ""):
+        return _("not set")
+    shown = masked(name, value)
+    return ", ".join(f"{key}: {text}" for key, text in shown.items()) or "–" if isinstance(shown, dict) else str(shown)

@@ -13,12 +13,9 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from chat import audit
 from chat.admin.common import ReadOnlyAdmin, ValuesFilter
-from chat.audit import Target
-from chat.generation import cancel_generation
+from chat.admin.intervening import cancel_answers
 from chat.models import Generation, User
-from chat.runner import runner
 
 
 @admin.register(Generation)
@@ -90,13 +87,9 @@ class GenerationAdmin(ReadOnlyAdmin):
     @admin.action(description=_("Cancel the selected answers"), permissions=["cancel"])
     def cancel_selected(self, request: HttpRequest, queryset: QuerySet[Generation]) -> None:
         """End the selected answers that are still being written; their text so far is kept."""
-        cancelled = [generation for generation in queryset.unfinished() if cancel_generation(generation)]  # type: ignore[attr-defined]
-        for generation in cancelled:
-            runner.cancel(generation.pk)
-            owner = generation.message.conversation.owner_id
-            target = Target(kind="generation", id=str(generation.pk), owner_id=owner)
-            audit.append("generation.cancelled", cast("User", request.user), target)
-        text = ngettext("%d answer was cancelled.", "%d answers were cancelled.", len(cancelled)) % len(cancelled)
+        unfinished = queryset.unfinished()  # type: ignore[attr-defined]
+        cancelled = cancel_answers(cast("User", request.user), unfinished)
+        text = ngettext("%d answer was cancelled.", "%d answers were cancelled.", cancelled) % cancelled
         self.message_user(request, text, messages.SUCCESS)
 
     def has_cancel_permission(self, request: HttpRequest) -> bool:

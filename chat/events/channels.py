@@ -26,6 +26,12 @@ class ChannelManager(ChannelManagerBase):  # type: ignore[misc]
         return True
 
 
+LIVE = "live"
+"""What is going on, for administrators."""
+LIVE_WITH_TITLES = "live-titles"
+"""The same, for those who may see the titles of other people's conversations."""
+
+
 def conversation_channel(pk: UUID) -> str:
     return f"conversation-{pk}"
 

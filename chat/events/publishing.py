@@ -38,6 +38,16 @@ def publish_all(messages: Iterable[Message]) -> None:
     relay.send(encoded)
 
 
+def publish_here(channel: str, event: str, data: dict[str, Any]) -> None:
+    """Tell the open pages of this process alone: the others tell their own."""
+    deliver(Encoded(channel, event, json.dumps(data, cls=DjangoJSONEncoder)))
+
+
+def is_watched(channel: str) -> bool:
+    """Tell whether somebody listens to the channel in this process."""
+    return channel in watched_channels()
+
+
 def current_event_id(channels: Collection[str]) -> str:
     """Return the place in the channels from which a page goes on.
 

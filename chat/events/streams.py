@@ -41,6 +41,8 @@ class _OpenStream:
     user_pk: int
     password: str
     """As it is stored: who changes it is signed out of all other sessions."""
+    permissions: tuple[str, ...] = ()
+    """Without one of these the stream ends; who has any must be staff, too."""
     task: asyncio.Task[Any] | None = None
     loop: asyncio.AbstractEventLoop | None = None
     ended: Literal["", "forbidden", "shutdown"] = field(default="")
@@ -54,18 +56,20 @@ def open_stream_count() -> int:
     return len(_open_streams)
 
 
-async def event_response(request: HttpRequest, user: User, channels: Collection[str]) -> HttpResponseBase:
+async def event_response(
+    request: HttpRequest, user: User, channels: Collection[str], permissions: Collection[str] = ()
+) -> HttpResponseBase:
     """Return the stream of what happens on these channels, which the user may read, from ``Last-Event-ID`` on.
 
-    The stream holds no thread and no database connection. It ends when ``end_revoked_streams`` finds that the session
-    or the user is gone.
+    The stream holds no thread and no database connection. It ends when ``end_revoked_streams`` finds that the session,
+    the user or one of these permissions is gone.
     """
     last_event_id = request.headers.get("Last-Event-ID") or request.GET.get("lastEventId", "")
     if last_event_id == "error":
         # The id of our last word to a reader who may not read on; 204 tells an EventSource not to come back.
         return HttpResponse(status=204)
     await relay.awatch(channels)
-    opened = _OpenStream(request.session.session_key or "", user.pk, user.password)
+    opened = _OpenStream(request.session.session_key or "", user.pk, user.password, tuple(permissions))
     frames = _frames(PageListener(user, channels), _last_ids(last_event_id, channels))
     response = StreamingHttpResponse(_until_ended(frames, opened), content_type="text/event-stream")
     response["Cache-Control"] = "no-store"
@@ -194,7 +198,8 @@ def _end(opened: _OpenStream, reason: Literal["forbidden", "shutdown"]) -> None:
 def end_revoked_streams() -> None:
     """End the streams of those who logged out, were deactivated or changed their password since.
 
-    Two queries however many streams are open; the runner calls it every few seconds.
+    Two queries however many streams are open, and a few for each administrator who watches; the runner calls it every
+    few seconds.
     """
     watched = [opened for opened in tuple(_open_streams) if not opened.ended]
     if not watched:
@@ -207,8 +212,16 @@ def end_revoked_streams() -> None:
     active = User.objects.filter(is_active=True, pk__in={opened.user_pk for opened in watched})
     passwords = dict(active.values_list("pk", "password"))
     for opened in watched:
-        if opened.session_key not in sessions or passwords.get(opened.user_pk) != opened.password:
+        is_signed_in = opened.session_key in sessions and passwords.get(opened.user_pk) == opened.password
+        if not is_signed_in or not _is_permitted(opened):
             _end(opened, "forbidden")
+
+
+def _is_permitted(opened: _OpenStream) -> bool:
+    if not opened.permissions:
+        return True
+    user = User.objects.filter(pk=opened.user_pk, is_staff=True).first()
+    return user is not None and user.has_perms(opened.permissions)
 
 
 def end_all_streams() -> None:

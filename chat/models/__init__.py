@@ -6,6 +6,7 @@ from chat.models.conversations import Conversation, Message, Role, TitleFrom
 from chat.models.feedback import REASONS, Feedback, Rating, Reason
 from chat.models.folders import Colour, Folder
 from chat.models.generations import DraftPiece, Generation, Status
+from chat.models.operation import BackendState, Worker
 from chat.models.people import User
 from chat.models.prices import Price
 from chat.models.quotas import Metric, Period, Quota, QuotaCounter, Reservation
@@ -34,6 +35,7 @@ __all__ = [
     "AuditEntry",
     "AuditHead",
     "Authorship",
+    "BackendState",
     "Choice",
     "Colour",
     "Conversation",
@@ -72,5 +74,6 @@ __all__ = [
     "UsageRecord",
     "UsageRollUp",
     "User",
+    "Worker",
     "one_version",
 ]

@@ -23,6 +23,7 @@ from chat.refusals import (
     AssistantGoneError,
     ConversationBusyError,
     ConversationGoneError,
+    CoolingOffError,
     DrainedError,
     FolderGoneError,
     KeyReusedError,
@@ -33,11 +34,13 @@ from chat.refusals import (
     SiteBusyError,
     TooManyUnfinishedError,
 )
+from chat.wording import wait_words
 
 REFUSALS: dict[type[RefusedError], tuple[int, Promise]] = {
     AssistantGoneError: (422, _("This assistant is not there any more. Choose another one.")),
     ConversationBusyError: (409, _("An answer is still being written here. Wait for it, or cancel it.")),
     ConversationGoneError: (404, _("This conversation was deleted.")),
+    CoolingOffError: (503, _("The model of this assistant does not answer now. You can choose another assistant.")),
     DrainedError: (503, _("This assistant is being serviced. Choose another one, or try again later.")),
     FolderGoneError: (422, _("This folder is not there any more. Choose another one.")),
     KeyReusedError: (422, _("This text was changed after it had been sent. Send it again to ask anew.")),
@@ -103,6 +106,9 @@ def words_of(error: RefusedError) -> tuple[int, str]:
     reason = (str(error) if isinstance(error, DrainedError) else "") or str(words)
     if error.resets_at is None:
         return status, reason
+    seconds = math.ceil((error.resets_at - timezone.now()).total_seconds())
+    if seconds < 60:
+        return status, f"{reason} {wait_words(seconds)}".strip()
     at = timezone.localtime(error.resets_at)
     form = "TIME_FORMAT" if at.date() == timezone.localdate() else "SHORT_DATETIME_FORMAT"
     until = _("You can go on at %(time)s.") % {"time": date_format(at, form)}

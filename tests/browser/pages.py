@@ -155,5 +155,10 @@ ADMIN_PAGES: dict[str, Show] = {
     "admin prices": at("/admin/chat/price/"),
     "admin new price": at("/admin/chat/price/add/"),
     "admin password": at("/admin/password_change/"),
+    "admin live board": states.live_board,
+    "admin live board, acting": states.live_acts,
+    "admin health": at("/admin/health/"),
+    "admin settings": at("/admin/settings/"),
+    "admin settings, filtered": states.settings_filtered,
 }
 PAGES = {**CHAT_PAGES, **PLAIN_PAGES, **NEWCOMER_PAGES, **PUBLIC_PAGES}

@@ -312,3 +312,23 @@ def admin_form(model: str) -> Show:
         visit.go(visit.page.locator(f"#result_list a[href*='/{model}/']").first.get_attribute("href"))
 
     return show
+
+
+def live_board(visit: Visit) -> None:
+    """As it is while answers are being written."""
+    visit.go("/admin/live/")
+    expect(visit.page.locator("[data-live=live]")).to_be_visible()
+    expect(visit.page.locator("[data-answer]").first).to_be_visible()
+
+
+def live_acts(visit: Visit) -> None:
+    """With the forms open by which somebody intervenes."""
+    live_board(visit)
+    for summary in visit.page.locator(".act:not([hidden]) > summary").all():
+        summary.click()
+
+
+def settings_filtered(visit: Visit) -> None:
+    visit.go("/admin/settings/")
+    visit.page.get_by_role("searchbox").last.fill("chat max")
+    expect(visit.page.locator("[data-setting]:visible").first).to_be_visible()

@@ -14,13 +14,15 @@ from chat.models import Conversation, Folder, ImportBatch, Share
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("no_runner")]
 
 # public: anybody. token: anybody who has the secret in it. user: who is signed in. owner: whose it is, nobody else,
-# whatever their rights. closed: there for nobody.
+# whatever their rights. staff: administrators, there for nobody else. closed: there for nobody.
 TABLE = {
     "chat:home": "user",
     "chat:healthz": "public",
+    "chat:readyz": "public",
     "chat:assistants_health": "user",
     "chat:diagram": "public",
     "chat:user_events": "user",
+    "chat:live_events": "staff",
     "chat:search": "user",
     "chat:preferences": "user",
     "chat:sign_out_elsewhere": "user",
@@ -143,7 +145,7 @@ def test_every_url_has_a_row():
     assert set(NAMES) >= ADMIN_FOR_ALL
 
 
-@pytest.mark.parametrize("name", [name for name, kind in TABLE.items() if kind in {"user", "owner"}])
+@pytest.mark.parametrize("name", [name for name, kind in TABLE.items() if kind in {"user", "owner", "staff"}])
 def test_anonymous_people_are_sent_to_sign_in(client, conversation, name):
     for method, status in answers(client, path(name, conversation)).items():
         assert status in {302, 404, 405}, method

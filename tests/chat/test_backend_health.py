@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from chat import backend_health
 from chat.backend_health import Health, Observation, health, judge, observe
-from chat.models import Assistant, Generation, Status
+from chat.models import Assistant, BackendState, Generation, Status
 from chat.wording import health_words
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("no_runner")]
@@ -142,12 +142,50 @@ def test_backends_are_told_apart(ended):
     }
 
 
+class TestProbes:
+    """What probes found, and cooling off, besides how answers ended."""
+
+    @pytest.fixture
+    def row(self, settings):
+        settings.CHAT_COOLING_FAILURES, settings.CHAT_PROBE_INTERVAL = 3, 60.0
+        now = timezone.now()
+
+        def make(**values):
+            BackendState.objects.update_or_create(alias="echo", defaults={"probed_at": now, **values})
+            return level()
+
+        make.now = now
+        return make
+
+    def test_a_good_one_says_that_it_works(self, row):
+        assert row() == "unknown"
+        assert row(told_at=row.now) == "works"
+
+    def test_failed_ones(self, row):
+        assert row(probe_failures=1) == "shaky"
+        assert row(probe_failures=2, failing_since=row.now) == "down"
+        assert health({"echo"})["echo"].since == row.now
+        assert row(probe_failures=2, probed_at=row.now - timedelta(hours=1)) == "unknown"
+
+    def test_a_good_one_ends_an_outage_of_answers_halfway(self, row, ended):
+        failed(ended, ago=60)
+        failed(ended, ago=30)
+        assert row() == "down"
+        assert row(told_at=row.now) == "shaky"
+
+    def test_cooling_off(self, row, settings):
+        assert row(cooling_until=row.now + timedelta(seconds=15)) == "down"
+        assert row(cooling_until=row.now) == "unknown"  # somebody may try: nobody would if it were said to be down
+        settings.CHAT_COOLING_FAILURES = 0
+        assert row(cooling_until=row.now + timedelta(seconds=15)) == "unknown"
+
+
 def test_queries_do_not_grow(ended, django_assert_num_queries):
     aliases = {f"backend-{number}" for number in range(5)}
     for alias in aliases:
         for _ in range(3):
             failed(ended, backend=alias)
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(5):
         observe(aliases)
     health(aliases)
     with django_assert_num_queries(0):

@@ -123,7 +123,7 @@ class TestQueries:
         long = fill(alice, messages, 100 * messages)
         middle = long.messages.all()[messages // 2].pk
         for query in ("", f"?before={middle}", f"?after={middle}", f"?message={middle}"):
-            with django_assert_max_num_queries(14):
+            with django_assert_max_num_queries(15):
                 alice_client.get(long.get_absolute_url() + query)
         with django_assert_max_num_queries(16):
             alice_client.get(long.get_absolute_url() + "?all")

@@ -227,7 +227,7 @@ class TestConversation:
         for number in range(10):
             alice_client.post(url("messages", conversation), sending(f"number {number}"))
             finish()
-        with django_assert_max_num_queries(14):
+        with django_assert_max_num_queries(15):
             alice_client.get(conversation.get_absolute_url())
 
 

@@ -7,7 +7,9 @@ import threading
 import time
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
 from django.test import AsyncClient, Client
 
 from chat import health
@@ -90,6 +92,48 @@ def test_who_checks_comes_past_the_proxy(settings):
     client = Client()
     assert client.get("/healthz").status_code == 200
     assert client.get("/accounts/login/").status_code == 301
+
+
+class TestReady:
+    @pytest.fixture(autouse=True)
+    def _as_at_the_start(self, monkeypatch):
+        monkeypatch.setattr(health, "_has_been_migrated", threading.Event())
+        monkeypatch.setattr(health, "_is_leaving", threading.Event())
+
+    def test_it_works(self, client):
+        response = client.get("/readyz")
+        assert (response.status_code, response.json()) == (200, {"ready": True, "missing": []})
+        assert response["Cache-Control"] == "no-store"
+        assert client.post("/readyz").status_code == 405
+
+    def test_not_while_the_process_stops(self, client):
+        health.leave()
+        response = client.get("/readyz")
+        assert (response.status_code, response.json()["missing"]) == (503, ["stopping"])
+        assert client.get("/healthz").status_code == 200  # it lives: nobody is to start it anew
+
+    def test_not_without_the_database(self, client, monkeypatch):
+        monkeypatch.setattr(health, "_ask", lambda: False)
+        response = client.get("/readyz")
+        assert (response.status_code, response.json()["missing"]) == (503, ["database"])
+
+    def test_not_before_the_migrations(self, client, monkeypatch):
+        ((app, newest),) = MigrationLoader(connection).graph.leaf_nodes("chat")
+        MigrationRecorder(connection).record_unapplied(app, newest)
+        try:
+            assert health.missing_migrations() == [f"{app}.{newest}"]
+            response = client.get("/readyz")
+            assert (response.status_code, response.json()["missing"]) == (503, ["migrations"])
+        finally:
+            MigrationRecorder(connection).record_applied(app, newest)
+        assert client.get("/readyz").status_code == 200
+        monkeypatch.setattr(health, "missing_migrations", lambda: ["looked again"])
+        assert client.get("/readyz").status_code == 200
+
+    def test_who_checks_comes_past_the_proxy(self, settings):
+        settings.SECURE_SSL_REDIRECT = True
+        settings.SECURE_REDIRECT_EXEMPT = ["^(healthz|readyz)$"]
+        assert Client().get("/readyz").status_code == 200
 
 
 class TestChecks:
