@@ -14,11 +14,14 @@ from chat.admin import (  # noqa: F401 - they register themselves
     feedback,
     generations,
     home,
+    groups,
+    invitations,
     people,
     prices,
     quotas,
     rehearsals,
     sharing,
+    signup,
     usage,
 )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin
 from django.db.models import Model, QuerySet
@@ -11,7 +11,12 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from chat import witness
-from chat.models import Feedback, Generation, Share
+from chat.models import Feedback, Generation, Share, User
+
+
+def actor_of(request: HttpRequest) -> User:
+    """Return the administrator who asks."""
+    return cast("User", request.user)
 
 
 class Audited(admin.ModelAdmin):  # type: ignore[type-arg]
