@@ -10,6 +10,7 @@ from django import forms
 from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
+from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
@@ -52,6 +53,15 @@ def erase(conversations: Iterable[Conversation]) -> None:
             runner.cancel(answer)
 
 
+class UntitledList(ChangeList):
+    """A page of the list, of which the admin's own templates say nothing but what the rows are called here."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        for row in self.result_list:
+            row.title = reading.name_of(row.pk)
+
+
 @admin.register(Conversation)
 class ConversationAdmin(WithAnswersAdmin, ReadOnlyAdmin):
     """Without titles: they are made of what people wrote. Who may read that says why on the conversation's page."""
@@ -69,6 +79,13 @@ class ConversationAdmin(WithAnswersAdmin, ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Conversation]:
         """Leave out what its owner deleted."""
         return super().get_queryset(request).filter(deleted_at=None)
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return UntitledList
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        """Refuse to filter by titles: whether something is found would say what is in them."""
+        return not lookup.startswith("title") and super().lookup_allowed(lookup, value, request)
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Conversation | None:
         """Return it with its title for those alone to whom it is open."""
