@@ -16,7 +16,6 @@ from chat.models import AuditEntry, Conversation, Message, User
 _WORDS: dict[str, str | Promise] = {
     "transcript.read": _("Read a conversation"),
     "generation.cancelled": _("Cancelled an answer"),
-    "feedback.read": _("Read the conversation up to an answer that you rated"),
     "feedback.exported": _("Exported answers that you rated, with the conversation before them"),
 }
 _OF_ANSWERS = {"generation", "message"}

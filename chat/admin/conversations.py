@@ -147,14 +147,14 @@ class ConversationAdmin(WithAnswersAdmin, ReadOnlyAdmin):
         return render_to_string("admin/chat/transcript.html", context)
 
 
-@page("chat/conversation/<uuid:conversation>/open/", permission=reading.PERMISSION)
-def open_conversation(request: HttpRequest, conversation: uuid.UUID) -> HttpResponseBase:
+@page("chat/conversation/<uuid:pk>/open/", permission=reading.PERMISSION)
+def open_conversation(request: HttpRequest, pk: uuid.UUID) -> HttpResponseBase:
     """Ask why; the conversation is open to this administrator for half an hour then, and its owner can see it."""
     user = cast("User", request.user)
     if not user.has_perm("chat.view_conversation"):
         raise PermissionDenied
-    found = get_object_or_404(Conversation.objects.kept().select_related("owner"), pk=conversation)
-    form = ReasonForm(request.POST or None)
+    found = get_object_or_404(Conversation.objects.kept().select_related("owner"), pk=pk)
+    form = ReasonForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         reading.open_transcript(found, user, **form.cleaned_data)
         return redirect("admin:chat_conversation_change", found.pk)

@@ -102,7 +102,7 @@ class InvitationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             raise PermissionDenied
         actor = actor_of(request)
         groups = rights.grantable_groups(actor).order_by("name")
-        form = InviteForm(request.POST or None, groups=groups, can_mail=has_mail())
+        form = InviteForm(request.POST if request.method == "POST" else None, groups=groups, can_mail=has_mail())
         if request.method == "POST" and form.is_valid():
             made = [invitations.invite(offer, actor) for offer in form.offers()]
             return self._show(request, made, mails=form.cleaned_data["mails"], skipped=form.skipped)

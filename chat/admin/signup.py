@@ -14,7 +14,6 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext_lazy as _
 
 from chat import audit, rights, signup
-from chat.admin.assistants import LinesField
 from chat.admin.common import actor_of
 from chat.admin_site import page
 from chat.models import SignupMode, SignupPolicy
@@ -23,11 +22,27 @@ from chat.signup import Policy
 FIELDS = ("mode", "domains", "verifies_email", "closed_text")
 
 
+class DomainsField(forms.CharField):
+    """Domains, one a line."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}), **kwargs)
+
+    def prepare_value(self, value: Any) -> Any:
+        return "\n".join(value) if isinstance(value, list) else value
+
+    def to_python(self, value: Any) -> Any:
+        lines = value if isinstance(value, list) else (value or "").splitlines()
+        return [line.strip() for line in lines if line.strip()]
+
+
 class PolicyForm(forms.Form):
     """What holds, with what the settings pin for reading only."""
 
     mode = forms.ChoiceField(label=_("Who may make an account"), choices=SignupMode.choices, widget=forms.RadioSelect)
-    domains = LinesField(label=_("Domains"), help_text=_("Of e-mail addresses, one a line, such as example.org."))
+    domains = DomainsField(
+        label=_("Domains"), required=False, help_text=_("Of e-mail addresses, one a line, such as example.org.")
+    )
     verifies_email = forms.BooleanField(
         label=_("E-mail addresses must be verified"),
         required=False,
@@ -73,7 +88,7 @@ def signup_policy(request: HttpRequest) -> HttpResponseBase:
     """Show who may make an account, or change it."""
     policy = signup.policy()
     grantable = rights.grantable_groups(actor_of(request)).order_by("name")
-    form = PolicyForm(request.POST or None, policy=policy, groups=grantable)
+    form = PolicyForm(request.POST if request.method == "POST" else None, policy=policy, groups=grantable)
     if request.method == "POST" and form.is_valid():
         _store(request, form, policy)
         messages.success(request, _("Saved."))

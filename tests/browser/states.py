@@ -312,3 +312,19 @@ def admin_form(model: str) -> Show:
         visit.go(visit.page.locator(f"#result_list a[href*='/{model}/']").first.get_attribute("href"))
 
     return show
+
+
+def invited(visit: Visit) -> None:
+    """The links that are shown once."""
+    visit.go("/admin/chat/invitation/add/")
+    visit.page.fill("[name=addresses]", "somebody@example.org, nobody@example.org")
+    visit.click("button.default")
+    expect(visit.page.locator("ul.invited input")).to_have_count(2)
+    # So that the next look at this page can invite the same people.
+    visit.site.manage("shell", "-v", "0", "-c", FORGET_INVITED)
+
+
+FORGET_INVITED = """
+from chat.models import Invitation
+Invitation.objects.filter(email__endswith="body@example.org").delete()
+"""
