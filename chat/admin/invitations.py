@@ -157,7 +157,7 @@ class InvitationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
                 error = str(problem)
         mailed = {one.invitation.pk for one in sent}
         links = [(one.invitation, one.url(request)) for one in made if one.invitation.pk not in mailed]
-        context = self._context(request, title=_("Invitations"), links=links, sent=sent, skipped=skipped, error=error)
+        context = self._context(request, title=_("Invited"), links=links, sent=sent, skipped=skipped, error=error)
         response = TemplateResponse(request, "admin/chat/invited.html", context)
         response["Cache-Control"] = "no-store"  # the links are shown once
         return response

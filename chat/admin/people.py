@@ -14,10 +14,12 @@ from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import F, Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
+from django.utils.formats import date_format, number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
@@ -55,8 +57,8 @@ class WithGroup(ActionForm):
 class PersonAdmin(WithAnswersAdmin, UserAdmin):  # type: ignore[type-arg]
     form = PersonForm
     action_form = WithGroup
-    list_display = ["person", "state", "in_groups", "last_seen", "conversation_count", "tokens_lately", "cost_lately"]
-    list_filter = [StateFilter, LastSeenFilter, "is_staff", "is_superuser", "groups"]
+    list_display = ["person", "state", "in_groups", "last_seen", "conversation_count", "lately"]
+    list_filter = [StateFilter, LastSeenFilter, "groups"]
     list_per_page = 50
     show_full_result_count = False
     readonly_fields = ["last_login", "date_joined", "activity", "assistants", "quotas"]
@@ -67,6 +69,9 @@ class PersonAdmin(WithAnswersAdmin, UserAdmin):  # type: ignore[type-arg]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         return with_activity(super().get_queryset(request))
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        return super().changelist_view(request, {"title": _("People"), **(extra_context or {})})
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         fieldsets = super().get_fieldsets(request, obj)
@@ -151,19 +156,16 @@ class PersonAdmin(WithAnswersAdmin, UserAdmin):  # type: ignore[type-arg]
 
     @admin.display(description=_("last seen"), ordering="seen_at")
     def last_seen(self, person: Any) -> Any:
-        return person.seen_at or _("never")
+        return date_format(localtime(person.seen_at), "SHORT_DATETIME_FORMAT") if person.seen_at else _("never")
 
     @admin.display(description=_("conversations"), ordering="conversation_count")
     def conversation_count(self, person: Any) -> int:
         return int(person.conversation_count)
 
     @admin.display(description=_("tokens, 30 days"), ordering="tokens_lately")
-    def tokens_lately(self, person: Any) -> str:
-        return f"{person.tokens_lately:,}"
-
-    @admin.display(description=_("cost, 30 days"), ordering="cost_lately")
-    def cost_lately(self, person: Any) -> str:
-        return money(person.cost_lately)
+    def lately(self, person: Any) -> SafeString:
+        cost = money(person.cost_lately) if person.cost_lately else ""
+        return format_html('{}<small class="about">{}</small>', number_format(person.tokens_lately), cost)
 
     # One person.
 

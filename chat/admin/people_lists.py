@@ -53,7 +53,13 @@ class StateFilter(admin.SimpleListFilter):
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [("active", _("active")), ("deactivated", _("deactivated")), ("unverified", _("e-mail not verified"))]
+        return [
+            ("active", _("active")),
+            ("deactivated", _("deactivated")),
+            ("unverified", _("e-mail not verified")),
+            ("administrator", _("administrators")),
+            ("staff", _("other staff")),
+        ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         unverified = Q(must_verify_email=True) & ~Q(emailaddress__verified=True)
@@ -64,6 +70,10 @@ class StateFilter(admin.SimpleListFilter):
                 return queryset.filter(is_active=False)
             case "unverified":
                 return queryset.filter(unverified)
+            case "administrator":
+                return queryset.filter(is_superuser=True)
+            case "staff":
+                return queryset.filter(is_staff=True, is_superuser=False)
         return queryset
 
 

@@ -32,7 +32,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='feedback',
             name='shares_exchange',
-            field=models.BooleanField(default=False, verbose_name='may be read with the conversation'),
+            field=models.BooleanField(default=False, verbose_name='conversation may be read'),
         ),
         migrations.AddField(
             model_name='user',

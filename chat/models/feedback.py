@@ -44,7 +44,7 @@ class Feedback(models.Model):
     reasons = models.JSONField(_("reasons"), default=list, blank=True)
     """Values of ``Reason`` that suit the rating."""
     comment = models.TextField(_("comment"), blank=True)
-    shares_exchange = models.BooleanField(_("may be read with the conversation"), default=False)
+    shares_exchange = models.BooleanField(_("conversation may be read"), default=False)
     """The person said that administrators may read the conversation up to this answer."""
     reviewed_at = models.DateTimeField(_("reviewed"), null=True, blank=True, editable=False)
     reviewed_by = models.CharField(_("reviewed by"), max_length=150, blank=True, editable=False)

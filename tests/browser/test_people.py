@@ -68,7 +68,7 @@ def test_who_is_deactivated_is_told_within_seconds(page, site, open_page, name):
     guest = open_page()
     accept(guest, link, name)
     guest.goto(f"{site.url}/?assistant=scripted")
-    ask(guest, "endless")
+    ask(guest, "forever")
     expect(guest.locator(f"{ANSWER}[data-status=in_progress]")).to_have_count(1)
     page.goto(f"{site.url}/admin/chat/user/?q={name}")
     page.locator("#result_list tbody input[type=checkbox]").check()
