@@ -13,10 +13,10 @@ from django.utils.translation import gettext_lazy as _
 
 from chat.models import AuditEntry, Conversation, Message, User
 
-_WORDS: dict[str, str | Promise] = {
-    "transcript.read": _("Read a conversation"),
-    "generation.cancelled": _("Cancelled an answer"),
-    "feedback.exported": _("Exported answers that you rated, with the conversation before them"),
+_WORDS: dict[tuple[str, str], str | Promise] = {
+    ("transcript", "read"): _("Read a conversation"),
+    ("generation", "cancelled"): _("Cancelled an answer"),
+    ("feedback", "exported"): _("Exported answers that you rated, with the conversation before them"),
 }
 _OF_ANSWERS = {"generation", "message"}
 _EXPORTED = _("Exported your data")
@@ -72,7 +72,8 @@ def _conversation_id(entry: AuditEntry, of_answer: dict[int, UUID]) -> UUID | No
 
 
 def _look(entry: AuditEntry, conversation: Conversation | None) -> Look:
-    what = _WORDS.get(entry.action) or (_EXPORTED if "export" in entry.action else _OTHER % {"action": entry.action})
+    kind, _dot, act = entry.action.partition(".")
+    what = _WORDS.get((kind, act)) or (_EXPORTED if "export" in entry.action else _OTHER % {"action": entry.action})
     detail = entry.detail if isinstance(entry.detail, dict) else {}
     return Look(
         at=entry.at,

@@ -83,7 +83,7 @@ class ConversationAdmin(WithAnswersAdmin, ReadOnlyAdmin):
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return UntitledList
 
-    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """Refuse to filter by titles: whether something is found would say what is in them."""
         return not lookup.startswith("title") and super().lookup_allowed(lookup, value, request)
 

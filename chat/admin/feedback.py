@@ -28,6 +28,17 @@ from chat.transfer.archive import in_threads
 _EXCHANGE = 2
 """Messages: the answer, and what it answers."""
 
+_SHOWN: list[Any] = [
+    "rating",
+    "reason_names",
+    "comment",
+    "assistant",
+    "model_name",
+    "person",
+    "updated_at",
+    "conversation",
+]
+
 
 class ReasonFilter(admin.SimpleListFilter):
     """Why an answer was good or bad."""
@@ -76,8 +87,8 @@ class FeedbackAdmin(ReadOnlyAdmin):
     list_per_page = 50
     search_fields = ["comment", "person__username"]
     date_hierarchy = "updated_at"
-    fields = ["rating", "reason_names", "comment", "assistant", "model_name", "person", "updated_at", "conversation"]
-    readonly_fields = [*fields, "exchange", "review"]
+    fields = _SHOWN
+    readonly_fields = [*_SHOWN, "exchange", "review"]
     actions = ["mark_reviewed"]
 
     class Media:
@@ -98,7 +109,7 @@ class FeedbackAdmin(ReadOnlyAdmin):
     def get_fields(self, request: HttpRequest, obj: Feedback | None = None) -> list[Any]:
         is_open = obj is not None and reviewing.may_read_exchange(obj, actor_of(request))
         note = ["review", "review_note"] if self.has_change_permission(request, obj) else ["review"]
-        return [*self.fields, *(["exchange"] if is_open else []), *note]
+        return [*_SHOWN, *(["exchange"] if is_open else []), *note]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show the list, and above it how the assistants did among what is chosen by the filters."""

@@ -376,7 +376,7 @@ class TestAccess:
             "0% used",
         ):
             assert text in page, text
-        assert "555" not in page
+        assert "555 tokens" not in page
         page = admin_client.get(reverse("admin:auth_group_change", args=[groups[0].pk])).content.decode()
         for text in ("Scripted", "for this group", "7 requests", "1 person"):
             assert text in page, text
