@@ -15,6 +15,7 @@ from chat.models import AuditEntry, Conversation, Message, User
 
 _WORDS: dict[tuple[str, str], str | Promise] = {
     ("transcript", "read"): _("Read a conversation"),
+    ("transcript", "rehearsed"): _("Used a conversation to try out a change of an assistant"),
     ("generation", "cancelled"): _("Cancelled an answer"),
     ("feedback", "exported"): _("Exported answers that you rated, with the conversation before them"),
 }
