@@ -38,6 +38,9 @@ class Target:
 def append(action: str, actor: User | None, target: Target | None = None, **detail: Any) -> AuditEntry:
     """Write down what somebody did; in the transaction of the act, so that neither is there without the other."""
     with transaction.atomic():
+        # Before the head: who changes people holds their rows first, too, and then comes here.
+        if target and target.owner_id is not None and (actor is None or target.owner_id != actor.pk):
+            User.objects.filter(pk=target.owner_id, has_new_looks=False).update(has_new_looks=True)
         AuditHead.objects.get_or_create(pk=1)
         head = AuditHead.objects.select_for_update().get(pk=1)
         entry = AuditEntry(

@@ -13,8 +13,8 @@ from django.db import connection
 
 from backends import chat_backends
 from backends.checks import check_chat_backends
-from chat import search
-from chat.models import Assistant
+from chat import search, signup
+from chat.models import Assistant, SignupMode
 
 LEAST_UNDO = 30
 
@@ -50,6 +50,24 @@ def check_sharing(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
         return []
     hint = "Write public, signed-in or off. Until then no shared link opens."
     return [Error(f"CHAT_SHARING is {settings.CHAT_SHARING!r}, which means nothing.", hint=hint, id="chat.E002")]
+
+
+@register("chat")
+def check_signup(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Find a wish for sign-up that we do not know, and one that needs mails where none are sent."""
+    mode = settings.CHAT_SIGNUP
+    if mode and mode not in SignupMode.values:
+        hint = f"Write one of {', '.join(SignupMode.values)}, or leave it empty. Until then nobody signs up."
+        return [Error(f"CHAT_SIGNUP is {mode!r}, which means nothing.", hint=hint, id="chat.E023")]
+    if (mode == SignupMode.DOMAIN or settings.CHAT_SIGNUP_VERIFY) and not signup.has_mail():
+        return [
+            Warning(
+                "People must verify their e-mail address, and no mail is set up.",
+                hint="Set EMAIL_URL: whoever signs up waits for a mail that is never sent.",
+                id="chat.W023",
+            )
+        ]
+    return []
 
 
 @register("chat")

@@ -18,6 +18,8 @@ class Opinion:
     value: int
     reasons: list[str] | None = None
     comment: str | None = None
+    shares_exchange: bool | None = None
+    """Whether administrators may read the conversation up to the answer."""
 
 
 def give_feedback(message: Message, person: User, opinion: Opinion) -> Feedback:
@@ -34,6 +36,8 @@ def give_feedback(message: Message, person: User, opinion: Opinion) -> Feedback:
             reasons = feedback.reasons if opinion.reasons is None else opinion.reasons
             feedback.reasons = [reason for reason in reasons if reason in REASONS[opinion.value]]
             feedback.comment = feedback.comment if opinion.comment is None else opinion.comment
+            if opinion.shares_exchange is not None:
+                feedback.shares_exchange = opinion.shares_exchange
             feedback.updated_at = timezone.now()
             feedback.save()
     except IntegrityError as error:

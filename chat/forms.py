@@ -142,6 +142,9 @@ class FeedbackForm(forms.Form):
     comment = forms.CharField(
         label=_("Comment"), max_length=2000, required=False, widget=forms.Textarea(attrs={"rows": 2})
     )
+    shares_exchange = forms.BooleanField(
+        label=_("Administrators may read this conversation up to this answer"), required=False
+    )
 
     def __init__(self, *args: Any, value: int, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -157,7 +160,7 @@ class FeedbackForm(forms.Form):
         data = self.cleaned_data
         if "comment" not in self.data:
             return Opinion(value=data["value"])
-        return Opinion(value=data["value"], reasons=data["reasons"], comment=data["comment"])
+        return Opinion(**{name: data[name] for name in ("value", "reasons", "comment", "shares_exchange")})
 
 
 class TitleForm(forms.ModelForm):  # type: ignore[type-arg]  # subscripts exist in the stubs only

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         Folder,
         Generation,
         ImportedConversation,
+        Invitation,
         Message,
         Price,
         Quota,
@@ -117,6 +118,17 @@ class QuotaQuerySet(QuerySet["Quota"]):
         which = Q(assistant=None) | Q(assistant=assistant) if assistant else Q(assistant=None)
         # A subquery, not a join: somebody in two groups has each rule once.
         return self.filter(whom, which, is_active=True)
+
+    def for_person(self, user: User) -> QuotaQuerySet:
+        """Return all rules that hold for this person, those of single assistants included."""
+        whom = Q(user=user) | Q(group__in=user.groups.all()) | Q(user=None, group=None)
+        return self.filter(whom, is_active=True)
+
+
+class InvitationQuerySet(QuerySet["Invitation"]):
+    def open(self) -> InvitationQuerySet:
+        """Return those by which somebody may make an account now."""
+        return self.filter(revoked_at=None, used__lt=F("uses"), expires_at__gt=timezone.now())
 
 
 class RehearsedQuestionQuerySet(QuerySet["RehearsedQuestion"]):

@@ -130,7 +130,15 @@ def forget_old_counters() -> None:
 
 def meters(user: User, assistant: Assistant | None = None) -> list[Meter]:
     """Return how much is used under each rule of this person, the fullest first; two queries and one per full rule."""
-    rules = list(Quota.objects.for_use(user, assistant).select_related("assistant", "group"))
+    return _meters(list(Quota.objects.for_use(user, assistant).select_related("assistant", "group")), user)
+
+
+def all_meters(user: User) -> list[Meter]:
+    """Return the same under the rules of single assistants, too."""
+    return _meters(list(Quota.objects.for_person(user).select_related("assistant", "group", "user")), user)
+
+
+def _meters(rules: list[Quota], user: User) -> list[Meter]:
     now = timezone.now()
     used = _used(rules, user, now)
     found = [Meter(rule, used[rule.pk], _resets_at(rule, used[rule.pk], user, now)) for rule in rules]

@@ -141,6 +141,7 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "chat:home"
 ACCOUNT_ADAPTER = "chat.accounts.AccountAdapter"
+ACCOUNT_FORMS = {"signup": "chat.signup_form.SignupForm"}
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
@@ -148,6 +149,13 @@ ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_EMAIL_NOTIFICATIONS = False
 SESSION_COOKIE_AGE = 60 * 60 * 24 * 30
+
+CHAT_SIGNUP: str = env.str("CHAT_SIGNUP", "")
+"""Who may sign up: ``closed``, ``invitation``, ``domain`` or ``open``; empty where administrators choose."""
+CHAT_SIGNUP_DOMAINS: list[str] = env.list("CHAT_SIGNUP_DOMAINS", [])
+"""Domains of e-mail addresses that let somebody in, where that is not chosen in the admin."""
+CHAT_SIGNUP_VERIFY: bool | None = env.bool("CHAT_SIGNUP_VERIFY", None)
+"""Whether new people must show that their address is theirs; None where administrators choose."""
 
 EMAIL_CONFIG = env.dj_email_url("EMAIL_URL", "console://")
 vars().update(EMAIL_CONFIG)

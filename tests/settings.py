@@ -21,6 +21,9 @@ for _name in (
     "LANGUAGE_CODE",
     "REDIS_URL",
     "WEB_CONCURRENCY",
+    "CHAT_SIGNUP",
+    "CHAT_SIGNUP_DOMAINS",
+    "CHAT_SIGNUP_VERIFY",
 ):
     os.environ.pop(_name, None)
 for _name in ("CHAT_ENGINE_ADDRESS", "CHAT_ENGINE_TOKEN", "CHAT_ENGINE_START", "CHAT_ENGINE_MAX_MODELS"):

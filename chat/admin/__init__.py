@@ -7,6 +7,7 @@ from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 
 from chat.admin import (  # noqa: F401 - they register themselves
+    addresses,
     assistants,
     audit,
     configuration,
@@ -14,14 +15,17 @@ from chat.admin import (  # noqa: F401 - they register themselves
     draining,
     feedback,
     generations,
+    groups,
     health,
     home,
+    invitations,
     live,
     people,
     prices,
     quotas,
     rehearsals,
     sharing,
+    signup,
     usage,
 )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin
 from django.db.models import Model, QuerySet
@@ -11,7 +11,12 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from chat import witness
-from chat.models import Feedback, Generation, Share
+from chat.models import Feedback, Generation, Rehearsal, Share, User
+
+
+def actor_of(request: HttpRequest) -> User:
+    """Return the administrator who asks."""
+    return cast("User", request.user)
 
 
 class Audited(admin.ModelAdmin):  # type: ignore[type-arg]
@@ -51,11 +56,11 @@ class NeverChangingAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 class WithAnswersAdmin(Audited):
-    """For rows with which answers go, and feedback, that nobody may delete by themselves."""
+    """For rows with which others go that not everybody who may delete them may delete by themselves."""
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         names, counts, missing, protected = super().get_deleted_objects(objs, request)
-        going = {str(model._meta.verbose_name) for model in (Generation, Feedback, Share)}
+        going = {str(model._meta.verbose_name) for model in (Generation, Feedback, Share, Rehearsal)}
         return names, counts, missing - going, protected
 
 

@@ -7,13 +7,13 @@ from typing import cast
 from django.contrib import admin, messages
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from chat.admin.common import ReadOnlyAdmin, ValuesFilter
+from chat.admin.conversations import link_to
 from chat.admin.intervening import cancel_answers
 from chat.models import Generation, User
 
@@ -43,7 +43,7 @@ class GenerationAdmin(ReadOnlyAdmin):
         "is_imported",
         "queued_at",
     ]
-    search_fields = ["message__conversation__title", "message__conversation__owner__username", "model", "worker"]
+    search_fields = ["message__conversation__owner__username", "model", "worker"]
     exclude = ["message"]
     readonly_fields = ["conversation", "owner", "state", "first_delta_ms", "duration"]
     actions = ["cancel_selected"]
@@ -56,11 +56,9 @@ class GenerationAdmin(ReadOnlyAdmin):
         """Answers go with their conversation only."""
         return False
 
-    @admin.display(description=_("conversation"), ordering="message__conversation__title")
+    @admin.display(description=_("conversation"), ordering="message__conversation")
     def conversation(self, generation: Generation) -> SafeString:
-        conversation = generation.message.conversation
-        url = reverse("admin:chat_conversation_change", args=[conversation.pk])
-        return format_html('<a href="{}">{}</a>', url, conversation.title)
+        return link_to(generation.message.conversation_id)
 
     @admin.display(description=_("person"), ordering="message__conversation__owner__username")
     def owner(self, generation: Generation) -> str:

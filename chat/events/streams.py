@@ -39,8 +39,8 @@ class _OpenStream:
 
     session_key: str
     user_pk: int
-    password: str
-    """As it is stored: who changes it is signed out of all other sessions."""
+    right: tuple[str, int]
+    """The stored password and how often all sessions were ended: where either differs, this session is over."""
     permissions: tuple[str, ...] = ()
     """Without one of these the stream ends; who has any must be staff, too."""
     task: asyncio.Task[Any] | None = None
@@ -69,7 +69,8 @@ async def event_response(
         # The id of our last word to a reader who may not read on; 204 tells an EventSource not to come back.
         return HttpResponse(status=204)
     await relay.awatch(channels)
-    opened = _OpenStream(request.session.session_key or "", user.pk, user.password, tuple(permissions))
+    right = (user.password, user.sessions_ended)
+    opened = _OpenStream(request.session.session_key or "", user.pk, right, tuple(permissions))
     frames = _frames(PageListener(user, channels), _last_ids(last_event_id, channels))
     response = StreamingHttpResponse(_until_ended(frames, opened), content_type="text/event-stream")
     response["Cache-Control"] = "no-store"
@@ -196,7 +197,7 @@ def _end(opened: _OpenStream, reason: Literal["forbidden", "shutdown"]) -> None:
 
 
 def end_revoked_streams() -> None:
-    """End the streams of those who logged out, were deactivated or changed their password since.
+    """End the streams of those who logged out or were signed out, were deactivated or changed their password since.
 
     Two queries however many streams are open, and a few for each administrator who watches; the runner calls it every
     few seconds.
@@ -210,9 +211,9 @@ def end_revoked_streams() -> None:
         ).values_list("session_key", flat=True)
     )
     active = User.objects.filter(is_active=True, pk__in={opened.user_pk for opened in watched})
-    passwords = dict(active.values_list("pk", "password"))
+    rights = {pk: (password, ended) for pk, password, ended in active.values_list("pk", "password", "sessions_ended")}
     for opened in watched:
-        is_signed_in = opened.session_key in sessions and passwords.get(opened.user_pk) == opened.password
+        is_signed_in = opened.session_key in sessions and rights.get(opened.user_pk) == opened.right
         if not is_signed_in or not _is_permitted(opened):
             _end(opened, "forbidden")
 

@@ -21,6 +21,7 @@ from chat.models.rehearsals import (
 )
 from chat.models.rollups import FirstTextRollUp, Grain, PersonRollUp, UsageRollUp
 from chat.models.sharing import Share, SharedMessage
+from chat.models.signup import Invitation, InvitationState, InvitationUse, SignupMode, SignupPolicy
 from chat.models.switches import Drain
 from chat.models.transfers import ImportBatch, ImportedConversation
 from chat.models.usage import Purpose, UsageRecord
@@ -48,6 +49,9 @@ __all__ = [
     "Grain",
     "ImportBatch",
     "ImportedConversation",
+    "Invitation",
+    "InvitationState",
+    "InvitationUse",
     "Message",
     "Metric",
     "Origin",
@@ -68,6 +72,8 @@ __all__ = [
     "Share",
     "SharedMessage",
     "Side",
+    "SignupMode",
+    "SignupPolicy",
     "Status",
     "TitleFrom",
     "Trial",

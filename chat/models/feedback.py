@@ -44,6 +44,14 @@ class Feedback(models.Model):
     reasons = models.JSONField(_("reasons"), default=list, blank=True)
     """Values of ``Reason`` that suit the rating."""
     comment = models.TextField(_("comment"), blank=True)
+    shares_exchange = models.BooleanField(_("conversation may be read"), default=False)
+    """The person said that administrators may read the conversation up to this answer."""
+    reviewed_at = models.DateTimeField(_("reviewed"), null=True, blank=True, editable=False)
+    reviewed_by = models.CharField(_("reviewed by"), max_length=150, blank=True, editable=False)
+    """The username at that time."""
+    review_note = models.TextField(
+        _("note"), blank=True, max_length=2000, help_text=_("For administrators; the person does not see it.")
+    )
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
     updated_at = models.DateTimeField(_("updated"), default=timezone.now, editable=False)
 

@@ -13,6 +13,7 @@ from django.db.models.functions import Coalesce, Length
 from backends import chat_backends
 from chat.models import DraftPiece, Generation, Status
 from chat.querysets import GenerationQuerySet
+from chat.reading import name_of
 from chat.usage import BYTES_PER_TOKEN
 
 SHOWN = 6
@@ -25,6 +26,7 @@ class Running:
     id: int
     conversation: UUID
     title: str
+    """What the admin calls the conversation; its own title is made of what a person wrote."""
     person: str
     assistant: str
     backend: str
@@ -52,7 +54,6 @@ def running() -> list[Running]:
             "status",
             "written",
             "more",
-            title=F("message__conversation__title"),
             conversation=F("message__conversation_id"),
             person=F("message__conversation__owner__username"),
             since=Coalesce("started_at", "queued_at"),
@@ -62,7 +63,7 @@ def running() -> list[Running]:
         Running(
             id=row["pk"],
             conversation=row["conversation"],
-            title=row["title"],
+            title=name_of(row["conversation"]),
             person=row["person"],
             assistant=row["assistant_name"],
             backend=row["backend"],

@@ -57,6 +57,7 @@ def _render_form(
     # Without a form, the part asks for a thumb first.
     if form is None and given:
         initial = {"value": given.value, "reasons": given.reasons, "comment": given.comment}
+        initial["shares_exchange"] = given.shares_exchange
         form = FeedbackForm(initial=initial, value=given.value, auto_id=f"feedback-{answer.pk}-%s")
     context: dict[str, Any] = {
         "heading": _("Your feedback"),

@@ -90,6 +90,7 @@ PLAIN_PAGES: dict[str, Show] = {
     "downloaded file": shown("file"),
     # people
     "settings": at("/settings/"),
+    "who looked": at("/settings/looks/"),
     "sign out elsewhere": at("/settings/sign-out-elsewhere/"),
     "wrong password": states.wrong_password,
     "change password": at("/accounts/password/change/"),
@@ -113,6 +114,7 @@ NEWCOMER_PAGES: dict[str, Show] = {
     "first drawer": lambda visit: (visit.go("/"), visit.open_drawer()),
     "no data yet": at("/data/"),
     "no links yet": at("/shared/"),
+    "nobody looked": at("/settings/looks/"),
 }
 PUBLIC_PAGES: dict[str, Show] = {
     "sign in": at("/accounts/login/"),
@@ -120,6 +122,9 @@ PUBLIC_PAGES: dict[str, Show] = {
     "forgotten password, sent": at("/accounts/password/reset/done/"),
     "password link": at("/accounts/password/reset/key/1-forged/"),
     "inactive": at("/accounts/inactive/"),
+    "sign-up is closed": at("/accounts/signup/"),
+    "sign-up by invitation": of("invitation"),
+    "invitation is over": at("/invitation/forged/"),
     "shared": of("shared"),
     "no longer shared": of("revoked"),
 }
@@ -154,6 +159,14 @@ ADMIN_PAGES: dict[str, Show] = {
     "admin usage records": at("/admin/chat/usagerecord/"),
     "admin prices": at("/admin/chat/price/"),
     "admin new price": at("/admin/chat/price/add/"),
+    "admin group": of("admin group"),
+    "admin reason": of("admin reason"),
+    "admin export of feedback": at("/admin/chat/feedback/export/"),
+    "admin sign-up": at("/admin/signup/"),
+    "admin invitations": at("/admin/chat/invitation/"),
+    "admin invitation": states.admin_form("invitation"),
+    "admin invite": at("/admin/chat/invitation/add/"),
+    "admin invited": states.invited,
     "admin password": at("/admin/password_change/"),
     "admin live board": states.live_board,
     "admin live board, acting": states.live_acts,

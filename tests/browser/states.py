@@ -332,3 +332,19 @@ def settings_filtered(visit: Visit) -> None:
     visit.go("/admin/settings/")
     visit.page.get_by_role("searchbox").last.fill("chat max")
     expect(visit.page.locator("[data-setting]:visible").first).to_be_visible()
+
+
+def invited(visit: Visit) -> None:
+    """The links that are shown once."""
+    visit.go("/admin/chat/invitation/add/")
+    visit.page.fill("[name=addresses]", "somebody@example.org, nobody@example.org")
+    visit.click("button.default")
+    expect(visit.page.locator("ul.invited input")).to_have_count(2)
+    # So that the next look at this page can invite the same people.
+    visit.site.manage("shell", "-v", "0", "-c", FORGET_INVITED)
+
+
+FORGET_INVITED = """
+from chat.models import Invitation
+Invitation.objects.filter(email__endswith="body@example.org").delete()
+"""

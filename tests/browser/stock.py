@@ -89,6 +89,7 @@ def furnish(owner: User) -> dict[str, str]:
         **_share(rich),
         **_import(owner),
         **rehearse(owner),
+        **_meet_others(owner, rich),
     }
 
 
@@ -198,6 +199,31 @@ def _import(owner: User) -> dict[str, str]:
     import_some(done, 60)
     waiting = read_upload(owner, io.BytesIO(CHATGPT.read_bytes()), "chatgpt.json")
     return {"imported": done.get_absolute_url(), "import": waiting.get_absolute_url()}
+
+
+def _meet_others(owner: User, read: Conversation) -> dict[str, str]:
+    """Somebody else, whose conversation an administrator might read, as they read one of the owner's."""
+    from datetime import timedelta
+
+    from django.contrib.auth.models import Group
+
+    from chat import invitations, reading
+    from chat.models import Invitation, User
+
+    other, _ = User.objects.get_or_create(username="bob", defaults={"email": "bob@example.org"})
+    theirs = _conversation(other, "Something private", ["Is this private?", "Yes."])
+    reading.open_transcript(read, other, reason="You asked us to look at this answer.", ticket="T-1")
+    group, _ = Group.objects.get_or_create(name="Editors")
+    other.groups.add(group)
+    offer = invitations.Offer(groups=[group], uses=1000, lasts=timedelta(days=7), note="For tests")
+    made = invitations.invite(offer, owner)
+    invitations.revoke(invitations.invite(invitations.Offer(lasts=timedelta(days=1)), owner).invitation, owner)
+    Invitation.objects.filter(pk=made.invitation.pk).update(used=1)
+    return {
+        "admin reason": f"/admin/chat/conversation/{theirs.pk}/open/",
+        "admin group": f"/admin/auth/group/{group.pk}/change/",
+        "invitation": f"/invitation/{made.token}/",
+    }
 
 
 def render_rare(rich: Conversation) -> dict[str, str]:

@@ -139,7 +139,7 @@ class TestWitness:
 
     def test_reading_a_conversation_of_somebody_else(self, client, staff, alice, conversation):
         client.force_login(staff)
-        client.get(reverse("admin:chat_conversation_change", args=[conversation.pk]))
+        client.post(reverse("admin:open_conversation", args=[conversation.pk]), {"reason": "A look at an error"})
         entry = AuditEntry.objects.latest("number")
         assert (entry.action, entry.concerns_id, entry.target) == ("transcript.read", alice.pk, "")
         assert "Hello" not in str(AuditEntry.objects.values())

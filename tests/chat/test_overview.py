@@ -25,6 +25,7 @@ from chat.overview.figures import figures, waits
 from chat.overview.people import people
 from chat.overview.ranges import range_of
 from chat.overview.running import numbers, running
+from chat.reading import name_of
 from tests.chat.test_rollups import BERLIN, KOLKATA, make_record, make_records
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("no_runner")]
@@ -175,12 +176,13 @@ class TestPage:
         assert "The model has too many requests." in page.content.decode()
         link = next(part for part in page.content.decode().split('"') if "error_code=rate_limited" in part)
         listed = home.client.get(link.replace("&amp;", "&")).content.decode()
-        assert "It broke" in listed
-        assert "It went well" not in listed
+        assert name_of(failed.message.conversation_id) in listed
+        assert name_of(other.message.conversation_id) not in listed
 
     def test_an_answer_can_be_cancelled(self, home, ask, echo):
         generation = ask(echo, "Hello")
-        assert b"Cancel the answer in Hello" in home().content
+        assert f"Cancel the answer in {name_of(generation.message.conversation_id)}" in home().content.decode()
+        assert b"Hello" not in home().content
         form = {"action": "cancel_selected", "_selected_action": generation.pk}
         assert home.client.post(reverse("admin:chat_generation_changelist"), form).status_code == 302
         generation.refresh_from_db()
@@ -267,8 +269,8 @@ class TestRunning:
         writes.message.pieces.create(offset=40, text="y" * 20)
         found = running()
         assert [(one.title, one.status, one.tokens) for one in found] == [
-            ("Writes", "in_progress", 15),
-            ("Waits", "queued", 0),
+            (name_of(writes.message.conversation_id), "in_progress", 15),
+            (name_of(waits_.message.conversation_id), "queued", 0),
         ]
         assert numbers() == {"echo": (0, 1), "scripted": (1, 0)}
         states = {one.alias: (one.level, one.running, one.waiting) for one in backends(numbers())}

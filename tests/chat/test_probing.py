@@ -21,7 +21,7 @@ from backends.transformers import TransformersBackend
 from chat import probing
 from chat.backend_health import health
 from chat.models import BackendState
-from chat.probing import claim_due, listed, probe
+from chat.probing import claim_due, probe
 from chat.runner import Runner
 from tests.fakes import EchoBackend
 from tests.patience import until
@@ -81,9 +81,9 @@ def make_probe() -> BackendState:
 
 
 def test_it_works():
-    assert not listed().get("listed")
+    assert not probing.listed().get("listed")
     row = make_probe()
-    assert listed()["listed"] == ["small", "large"]
+    assert probing.listed()["listed"] == ["small", "large"]
     assert (row.error_code, row.probe_failures, row.prober) == ("", 0, "here")
     assert row.figures == {"state": "ready", "memory_bytes": 123, "nul": "a\ufffd"}
     assert row.latency_ms is not None
@@ -129,7 +129,7 @@ def test_the_last_good_list_is_kept(listed):
     make_probe()
     listed.answer = BackendUnavailable("Connection refused.", hint="Start it.")
     row = make_probe()
-    assert listed()["listed"] == ["small", "large"]
+    assert probing.listed()["listed"] == ["small", "large"]
     assert (row.error_code, row.error_detail) == ("backend_unavailable", "Connection refused. Start it.")
     assert row.probe_failures == 1
     assert health({"listed"})["listed"].level == "shaky"
@@ -208,7 +208,7 @@ def test_no_page_waits_for_a_backend(listed, client, staff, echo, no_runner):
     began = time.monotonic()
     for name in ("chat:home", "chat:assistants_health", "admin:index", "admin:chat_assistant_add"):
         assert client.get(reverse(name)).status_code == 200
-    assert not listed().get("listed")
+    assert not probing.listed().get("listed")
     assert time.monotonic() - began < 10
     assert listed.asked == 0
 

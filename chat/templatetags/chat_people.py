@@ -1,0 +1,23 @@
+"""What pages about accounts ask for."""
+
+from __future__ import annotations
+
+from django import template
+
+from chat import signup
+from chat.models import SignupMode
+from chat.signup import Policy
+
+register = template.Library()
+
+
+@register.simple_tag
+def signup_policy() -> Policy:
+    """Return who may make an account."""
+    return signup.policy()
+
+
+@register.simple_tag
+def is_signup_open() -> bool:
+    """Tell whether who has no invitation may make an account."""
+    return signup.policy().mode in {SignupMode.OPEN, SignupMode.DOMAIN}
