@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import Case, Count, F, Q, QuerySet, When, Window
+from django.db.models import Case, Count, Exists, F, OuterRef, Q, QuerySet, When, Window
 from django.db.models.functions import RowNumber
 from django.utils import timezone
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         Folder,
         Generation,
         ImportedConversation,
+        LegalHold,
         Message,
         Quota,
         Share,
@@ -41,7 +42,24 @@ class ConversationQuerySet(QuerySet["Conversation"]):
 
     def deleted_by(self, user: User | Any) -> ConversationQuerySet:
         """Return what this user deleted and is not purged yet; ``chat.deleting.restorable`` is what can be restored."""
-        return self.filter(owner_id=user.pk, deleted_at__isnull=False)
+        return self.filter(owner_id=user.pk, deleted_at__isnull=False, set_aside_from=None)
+
+    def not_held(self) -> ConversationQuerySet:
+        """Leave out what a legal hold keeps: of its owner, of itself, of the conversation it was set aside from."""
+        from chat.models import LegalHold  # it is made of us
+
+        active = LegalHold.objects.active()
+        return self.exclude(
+            Exists(active.filter(person=OuterRef("owner")))
+            | Exists(active.filter(conversation=OuterRef("pk")))
+            | Exists(active.filter(conversation=OuterRef("set_aside_from")))
+        )
+
+
+class LegalHoldQuerySet(QuerySet["LegalHold"]):
+    def active(self) -> LegalHoldQuerySet:
+        """Return those that are not lifted."""
+        return self.filter(lifted_at__isnull=True)
 
 
 class FolderQuerySet(QuerySet["Folder"]):
@@ -107,6 +125,10 @@ class AppendOnlyQuerySet(QuerySet[Any]):
 
     def delete(self) -> tuple[int, dict[str, int]]:
         raise AppendOnlyError("These rows are not deleted by themselves.")
+
+    def forget(self) -> int:
+        """Delete them for good, because their time is over; ``chat.purging`` alone does. Return how many there were."""
+        return super().delete()[0]
 
 
 class ShareQuerySet(QuerySet["Share"]):

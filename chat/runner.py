@@ -25,6 +25,7 @@ from chat import events, pieces, quotas, search
 from chat.deleting import purge_deleted
 from chat.drafts import Drafts
 from chat.generation import end_answers_of_the_deactivated
+from chat.purging import Daily
 from chat.queue import DeathWatch, claim, renew, show_queue
 from chat.titles import improve_title
 from chat.writing import run_generation
@@ -63,6 +64,7 @@ class Runner:
         self._revoked_at = 0.0
         self._watch = DeathWatch()
         self._backlog = search.Backlog()
+        self._daily = Daily()
         self.name = ""
         """Host, process id and a nonce; the ``worker`` of the generations that it runs."""
 
@@ -192,6 +194,8 @@ class Runner:
             quotas.forget_old_counters()
         self._backlog.work()
         purge_deleted()
+        for pk in self._daily.work(self.name):
+            self.cancel(pk)
         return ours
 
     async def _drain(self) -> None:

@@ -333,6 +333,8 @@ CHAT_IMPORT_MAX_MB: int = env.int("CHAT_IMPORT_MAX_MB", 200)
 """Megabytes that an upload for an import may have, and what is packed in it."""
 CHAT_UNDO_SECONDS: int = env.int("CHAT_UNDO_SECONDS", 86_400)
 """Seconds for which a person can restore a conversation that they deleted; then it is purged for good."""
+CHAT_PURGE_DAILY: bool = env.bool("CHAT_PURGE_DAILY", True)
+"""Whether the site does once a day what the retention rules say; without it, ``manage.py purge`` does."""
 CHAT_TITLE_BACKEND: str = env.str("CHAT_TITLE_BACKEND", "")
 """The alias of the backend that names a conversation after its first answer; empty for the first words."""
 

@@ -18,7 +18,7 @@ from django.utils.cache import add_never_cache_headers, patch_vary_headers
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from chat import events, history, pages, quotas
+from chat import events, history, pages, quotas, retention
 from chat.forms import QuestionForm
 from chat.generation import Question, start_conversation, start_generation
 from chat.models import Conversation, Generation, Message, Status
@@ -183,8 +183,10 @@ def render_page(
     assistants = assistants_to_choose(request)
     form = form or QuestionForm(assistants=assistants_for(request), conversation=conversation)
     chosen = chosen_assistant(request, assistants, conversation, form)
+    keeping = retention.keeping_for(user) if conversation else None
     context: dict[str, Any] = {
         "conversation": conversation,
+        "goes_at": keeping.goes_at(conversation) if keeping and conversation else None,
         "listing": shown_listing(request),
         "assistants": assistants,
         "assistant": chosen,
