@@ -7,17 +7,18 @@ hold takes, too: nothing goes that was held a moment before.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Model, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from chat import audit
 from chat.audit import Target
 from chat.models import Conversation, LegalHold, Message, User
+from chat.querysets import ConversationQuerySet
 
 _BATCH = 500
 """Rows of one statement."""
@@ -76,6 +77,16 @@ def hold_on(conversation: Conversation) -> LegalHold | None:
     return LegalHold.objects.active().filter(what).first()
 
 
+def holds_on(things: Iterable[Model]) -> list[LegalHold]:
+    """Return the holds that keep any of these people and conversations; one query, however many there are."""
+    rows = list(things)
+    people = [row.pk for row in rows if isinstance(row, User)]
+    conversations = [row for row in rows if isinstance(row, Conversation)]
+    what = Q(person__in=people) | Q(conversation__owner__in=people)
+    what |= Q(person__in={row.owner_id for row in conversations}) | Q(conversation__in=[row.pk for row in conversations])
+    return list(LegalHold.objects.active().filter(what).distinct())
+
+
 def hold_on_person(person: User) -> LegalHold | None:
     """Return a hold that keeps the person or any conversation of theirs; None if nothing does."""
     return LegalHold.objects.active().filter(Q(person=person) | Q(conversation__owner=person)).first()
@@ -100,6 +111,13 @@ def set_aside(conversation: Conversation, messages: Collection[int]) -> None:
     # What stays may go before it: then it must not go along.
     hidden.messages.exclude(parent__conversation=hidden).update(parent=None)
     Conversation.objects.filter(pk=hidden.pk).update(leaf=kept[-1])
+
+
+def held_by(hold: LegalHold) -> ConversationQuerySet:
+    """Return what the hold keeps, also what its owner deleted, and what was deleted from it."""
+    if hold.person_id:
+        return Conversation.objects.filter(owner=hold.person_id)
+    return Conversation.objects.filter(Q(pk=hold.conversation_id) | Q(set_aside_from=hold.conversation_id))
 
 
 def check_conversation(instance: Conversation, **kwargs: object) -> None:

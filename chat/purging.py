@@ -32,6 +32,8 @@ LOOK_EVERY = 300.0
 """Seconds between two looks whether it is time."""
 DIED = timedelta(minutes=5)
 """Without a sign of life for so long, a round is anybody's."""
+CLICK_SECONDS = 5.0
+"""For which a click in the admin purges."""
 LISTED = 100
 """Conversations that a dry run names."""
 
@@ -133,6 +135,20 @@ def step(run: PurgeRun) -> Step:
             PurgeRun.objects.filter(pk=run.pk).update(counts=run.counts, renewed_at=timezone.now())
             return done
     return _NOTHING
+
+
+def for_seconds(seconds: float, by: str) -> tuple[PurgeRun, bool]:
+    """Purge for about so many seconds; return the round, and whether nothing is left.
+
+    Raises:
+        AlreadyPurgingError: another process is at it.
+    """
+    run, until = start(by), time.monotonic() + seconds
+    is_over = False
+    while not is_over and time.monotonic() < until:
+        is_over = step(run).is_over
+    finish(run)
+    return run, is_over
 
 
 def finish(run: PurgeRun) -> None:

@@ -15,6 +15,7 @@ from chat.admin import (  # noqa: F401 - they register themselves
     generations,
     people,
     quotas,
+    retention,
     sharing,
     usage,
 )

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseRedirect
 from django.utils.translation import gettext_lazy as _
 
 from chat import witness
-from chat.models import Feedback, Generation, Share
+from chat.holds import HeldError, holds_on
+from chat.models import Feedback, Generation, LegalHold, ModerationFlag, Share
 
 
 class Audited(admin.ModelAdmin):  # type: ignore[type-arg]
@@ -55,8 +56,23 @@ class WithAnswersAdmin(Audited):
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         names, counts, missing, protected = super().get_deleted_objects(objs, request)
-        going = {str(model._meta.verbose_name) for model in (Generation, Feedback, Share)}
-        return names, counts, missing - going, protected
+        going = {str(model._meta.verbose_name) for model in (Generation, Feedback, Share, ModerationFlag, LegalHold)}
+        held = [str(HeldError(hold)) for hold in holds_on(objs)]
+        return names, counts, missing - going, [*protected, *held]
+
+    def delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().delete_view(request, *args, **kwargs)
+        except HeldError as error:  # set a moment ago
+            self.message_user(request, str(error), messages.ERROR)
+            return HttpResponseRedirect(request.path)
+
+    def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().changelist_view(request, *args, **kwargs)
+        except HeldError as error:
+            self.message_user(request, str(error), messages.ERROR)
+            return HttpResponseRedirect(request.get_full_path())
 
 
 class ValuesFilter(admin.AllValuesFieldListFilter):
