@@ -21,7 +21,7 @@ from asgiref.sync import ThreadSensitiveContext, sync_to_async
 from django.conf import settings
 from django.db import Error, close_old_connections, connections
 
-from chat import events, pieces, quotas, search
+from chat import banners, events, pieces, quotas, search
 from chat.deleting import purge_deleted
 from chat.drafts import Drafts
 from chat.generation import end_answers_of_the_deactivated
@@ -65,6 +65,7 @@ class Runner:
         self._watch = DeathWatch()
         self._backlog = search.Backlog()
         self._daily = Daily()
+        self._banners = banners.Watch()
         self.name = ""
         """Host, process id and a nonce; the ``worker`` of the generations that it runs."""
 
@@ -190,6 +191,7 @@ class Runner:
             self._revoked_at = time.monotonic()
             events.end_revoked_streams()
             events.forget_unwatched()
+            self._banners.look()
             quotas.settle_orphans()
             quotas.forget_old_counters()
         self._backlog.work()

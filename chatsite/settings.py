@@ -101,6 +101,7 @@ TEMPLATES: list[dict[str, Any]] = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "csp.context_processors.nonce",
+                "chat.context_processors.banners",
                 "chat.context_processors.preferences",
                 "chat.context_processors.sharing",
             ],

@@ -34,7 +34,7 @@ def test_every_check_is_documented():
 
 def test_every_event_is_documented():
     code = "".join(path.read_text() for path in (ROOT / "chat").glob("*.py"))
-    used = set(re.findall(r'"((?:message|generation|conversation)\.(?!_)[a-z]+)"', code))
+    used = set(re.findall(r'"((?:message|generation|conversation|banner)\.(?!_)[a-z]+)"', code))
     documented = set(re.findall(r"^\| `([a-z]+\.[a-z]+)` \|", read("docs/streaming.md"), re.MULTILINE))
     assert used == documented
 

@@ -5,7 +5,7 @@ listens to both through one EventSource. docs/streaming.md describes events, off
 """
 
 from chat.events.channels import ChannelManager, conversation_channel, user_channel
-from chat.events.publishing import Message, current_event_id, forget_unwatched, publish, publish_all
+from chat.events.publishing import Message, current_event_id, forget_unwatched, publish, publish_all, tell_everybody
 from chat.events.relay import relay
 from chat.events.ring import RING_EVENTS, RingStorage
 from chat.events.streams import end_all_streams, end_revoked_streams, event_response, open_stream_count
@@ -25,5 +25,6 @@ __all__ = [
     "publish",
     "publish_all",
     "relay",
+    "tell_everybody",
     "user_channel",
 ]

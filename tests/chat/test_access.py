@@ -22,6 +22,8 @@ TABLE = {
     "chat:diagram": "public",
     "chat:user_events": "user",
     "chat:search": "user",
+    "chat:banners": "public",
+    "chat:dismiss_banner": "public",
     "chat:preferences": "user",
     "chat:sign_out_elsewhere": "user",
     "chat:manifest": "public",
@@ -110,6 +112,8 @@ def path(name: str, conversation: Conversation) -> str:
         "content_type_id": 1,
         "url": "x",
         "id": 1,
+        "hold": 1,
+        "conversation": conversation.pk,
     }
     if "<" in name:  # the admin's own fallbacks have no name
         return reverse("admin:index") + "anything/"
