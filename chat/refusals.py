@@ -42,6 +42,10 @@ class DrainedError(RefusedError):
     """The backend takes no new answers for the moment; ``str()`` is what an administrator says about it, or empty."""
 
 
+class ModeratedError(RefusedError):
+    """The rules of the site do not let this text be sent; ``str()`` is what its writer reads."""
+
+
 class QuotaExceededError(RefusedError):
     """Nothing is left of what this person may use; ``str()`` names the rule."""
 

@@ -297,6 +297,31 @@ if OPENAI_API_KEY or "OPENAI_BASE_URL" in os.environ:
         "OPTIONS": {"model": OPENAI_MODEL, "api_key": OPENAI_API_KEY, "base_url": OPENAI_BASE_URL},
     }
 
+CHAT_MODERATION_FAILURE: str = env.str("CHAT_MODERATION_FAILURE", "allow")
+"""What happens to a text that a moderator cannot look at: ``allow`` or ``refuse``."""
+CHAT_MODERATION: dict[str, dict[str, Any]] = {
+    # The rules of the admin; without any, nothing is looked for.
+    "words": {
+        "BACKEND": "chat.wordlist.AdminWordListModerator",
+        "CHECKS": ["question", "answer"],
+        "ON_FAILURE": CHAT_MODERATION_FAILURE,
+    },
+}
+if _words := env.str("CHAT_MODERATION_FILE", ""):
+    CHAT_MODERATION["file"] = {
+        "BACKEND": "backends.moderation.words.WordListModerator",
+        "OPTIONS": {"file": _words},
+        "CHECKS": ["question", "answer"],
+        "ON_FAILURE": CHAT_MODERATION_FAILURE,
+    }
+if _looked_at := env.list("CHAT_MODERATION_OPENAI", []):
+    CHAT_MODERATION["openai"] = {
+        "BACKEND": "backends.moderation.openai.OpenAIModerator",
+        "OPTIONS": {"api_key": OPENAI_API_KEY, "refuse": env.list("CHAT_MODERATION_OPENAI_REFUSE", [])},
+        "CHECKS": _looked_at,
+        "ON_FAILURE": CHAT_MODERATION_FAILURE,
+    }
+
 CHAT_ENGINE_ADDRESS: str = env.str("CHAT_ENGINE_ADDRESS", f"unix:{VAR_DIR / 'engine.sock'}")
 """Where the engine service listens, which runs the local models for all web processes."""
 CHAT_ENGINE_TOKEN: str = env.str("CHAT_ENGINE_TOKEN", "")

@@ -14,6 +14,7 @@ from chat.admin import (  # noqa: F401 - they register themselves
     draining,
     feedback,
     generations,
+    moderation,
     people,
     quotas,
     retention,
