@@ -60,7 +60,7 @@ def append(action: str, actor: User | None, target: Target | None = None, **deta
 
 
 PURGED = "audit.purged"
-"""The act of forgetting old entries: its entry has the number and the seal of the last one, from which the rest goes on."""
+"""The act of forgetting old entries: its entry has number and seal of the last one, from which the rest goes on."""
 
 
 @dataclass(frozen=True, slots=True)

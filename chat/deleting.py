@@ -7,7 +7,7 @@ they deleted lately. An administrator erases at once. What a legal hold keeps is
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import NamedTuple
 from uuid import UUID
 

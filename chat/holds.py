@@ -1,8 +1,8 @@
 """Legal holds: what must be kept, whoever deletes it.
 
-Its owner deletes it as ever: it is gone from their pages, and cannot be restored after a while. The rows stay, and those
-who may see holds find them in the admin. Whoever erases asks here first, under the lock of the owner's row, which a new
-hold takes, too: nothing goes that was held a moment before.
+Its owner deletes it as ever: it is gone from their pages, and cannot be restored after a while. The rows stay, and
+those who may see holds find them in the admin. Whoever erases asks here first, under the lock of the owner's row, which
+a new hold takes, too: nothing goes that was held a moment before.
 """
 
 from __future__ import annotations
@@ -66,7 +66,8 @@ def lift(hold: LegalHold, by: User) -> bool:
 
 def lock_owner(pk: int | None) -> None:
     """Keep holds and whoever erases apart until the transaction ends."""
-    list(User.objects.select_for_update(no_key=True).filter(pk=pk).values_list("pk"))
+    if pk is not None:
+        list(User.objects.select_for_update(no_key=True).filter(pk=pk).values_list("pk"))
 
 
 def hold_on(conversation: Conversation) -> LegalHold | None:
@@ -83,7 +84,9 @@ def holds_on(things: Iterable[Model]) -> list[LegalHold]:
     people = [row.pk for row in rows if isinstance(row, User)]
     conversations = [row for row in rows if isinstance(row, Conversation)]
     what = Q(person__in=people) | Q(conversation__owner__in=people)
-    what |= Q(person__in={row.owner_id for row in conversations}) | Q(conversation__in=[row.pk for row in conversations])
+    what |= Q(person__in={row.owner_id for row in conversations}) | Q(
+        conversation__in=[row.pk for row in conversations]
+    )
     return list(LegalHold.objects.active().filter(what).distinct())
 
 

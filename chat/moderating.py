@@ -177,7 +177,7 @@ def take_note(generation: Generation, found: list[Found]) -> None:
             known.add(key)
             _write_down(message.conversation.owner, message.conversation, message, ModeratedKind.ANSWER, one)
     if refused:
-        raise AnswerRefusedError(refused.words or _("This answer is not shown: it does not keep the rules of this site."))
+        raise AnswerRefusedError(refused.words or _("This answer does not keep the rules of this site."))
 
 
 def _refresh(entries: list[Entry]) -> list[Found]:

@@ -1,7 +1,7 @@
 """Purging: what the rules say is over goes, a bounded number of rows at a time, and what went is written down.
 
-One round is open at a time. It is done in steps, by a process of the site once a day or by ``manage.py purge``; where one
-dies, the next goes on: nothing is remembered but what went.
+One round is open at a time. It is done in steps, by a process of the site once a day or by ``manage.py purge``; where
+one dies, the next goes on: nothing is remembered but what went.
 """
 
 from __future__ import annotations
@@ -9,13 +9,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 from django.contrib.admin.models import LogEntry
-
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -114,14 +113,14 @@ def is_time() -> bool:
 class Step:
     """What one step did."""
 
-    is_over: bool
-    """Whether there was nothing left to do."""
-    gone: dict[str, int]
-    answers: list[int]
+    gone: dict[str, int] = field(default_factory=dict)
+    answers: list[int] = field(default_factory=list)
     """Answers that were being written in what was deleted: whoever runs them is to stop."""
+    is_over: bool = False
+    """Whether there was nothing left to do."""
 
 
-_NOTHING = Step(True, {}, [])
+_NOTHING = Step(is_over=True)
 
 
 def step(run: PurgeRun) -> Step:
@@ -194,14 +193,14 @@ def _delete_untouched() -> Step:
     for due in retention.due_rules(Kept.CONVERSATIONS):
         deleted = delete_untouched(retention.untouched(due, timezone.now()), AT_ONCE)
         if deleted.conversations:
-            return Step(False, {_name(due): len(deleted.conversations)}, deleted.answers)
+            return Step({_name(due): len(deleted.conversations)}, deleted.answers)
     return _NOTHING
 
 
 def _erase_deleted() -> Step:
     rows, conversations = purge_deleted(AT_ONCE)
     # A long conversation takes several steps, and is counted at its last.
-    return Step(False, {Kept.DELETED.value: conversations} if conversations else {}, []) if rows else _NOTHING
+    return Step({Kept.DELETED.value: conversations} if conversations else {}) if rows else _NOTHING
 
 
 def _forget_rows() -> Step:
@@ -211,7 +210,7 @@ def _forget_rows() -> Step:
             if pks:
                 some = rows.model._default_manager.filter(pk__in=pks)
                 some.forget() if due.kind == Kept.USAGE else some.delete()
-                return Step(False, {_name(due): len(pks)}, [])
+                return Step({_name(due): len(pks)})
     return _NOTHING
 
 
@@ -226,9 +225,9 @@ def _forget_entries() -> Step:
             old = list(LogEntry.objects.filter(action_time__lt=limit).values_list("pk", flat=True)[:AT_ONCE])
             if old:
                 LogEntry.objects.filter(pk__in=old).delete()
-                return Step(False, {"admin log": len(old)}, [])
+                return Step({"admin log": len(old)})
     gone = audit.forget_some(AT_ONCE)
-    return Step(False, {Kept.AUDIT.value: gone}, []) if gone else _NOTHING
+    return Step({Kept.AUDIT.value: gone}) if gone else _NOTHING
 
 
 def _name(due: Due) -> str:

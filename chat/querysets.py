@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from django.apps import apps
 from django.db.models import Case, Count, Exists, F, OuterRef, Q, QuerySet, When, Window
 from django.db.models.functions import RowNumber
 from django.utils import timezone
@@ -46,9 +47,7 @@ class ConversationQuerySet(QuerySet["Conversation"]):
 
     def not_held(self) -> ConversationQuerySet:
         """Leave out what a legal hold keeps: of its owner, of itself, of the conversation it was set aside from."""
-        from chat.models import LegalHold  # it is made of us
-
-        active = LegalHold.objects.active()
+        active = apps.get_model("chat", "LegalHold")._default_manager.active()  # type: ignore[attr-defined]
         return self.exclude(
             Exists(active.filter(person=OuterRef("owner")))
             | Exists(active.filter(conversation=OuterRef("pk")))

@@ -6,7 +6,7 @@ A group's rule holds instead of the one for everybody; of those of several group
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -55,9 +55,9 @@ class Due:
     """The name of the group, or empty for everybody."""
     seconds: int | None
     """For how long things are kept; None: for ever."""
-    owners: Q = Q()
+    owners: Q = field(default_factory=Q)
     """Of rows with a column ``owner``."""
-    is_spared: Q = Q()
+    is_spared: Q = field(default_factory=Q)
     """Rows that the rule never takes, where it has such."""
     has_spared: bool = False
 
@@ -123,7 +123,6 @@ def untouched(due: Due, now: datetime) -> ConversationQuerySet:
         return Conversation.objects.none()
     found = Conversation.objects.kept().filter(due.owners, updated_at__lt=limit)
     found = found.filter(Q(restored_at=None) | Q(restored_at__lt=limit)).not_held()
-    # "= False" twice, and no NOT: SQLite finds an index for it.
     return found.exclude(due.is_spared) if due.has_spared else found
 
 
@@ -217,5 +216,3 @@ def old_sessions(dues: Iterable[Due], now: datetime) -> QuerySet[Session]:
     # A session says when it ends alone: so long after it was renewed last.
     over = now + max(timedelta(0), age - timedelta(days=min(days))) if days else now
     return Session.objects.filter(expire_date__lt=over)
-
-

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import aclosing, suppress
 from datetime import datetime, timedelta
 from itertools import chain, repeat
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
@@ -133,7 +133,7 @@ async def _take_note(generation: Generation, found: list[Found], used: Usage | N
 
 async def _withhold(draft: Draft, generation: Generation, refused: AnswerRefusedError) -> None:
     """Put the words of moderation in the place of the answer; what it took counts as for any other."""
-    values = {"finish_reason": "content_filter", "error_code": "moderated"}
+    values: dict[str, Any] = {"finish_reason": "content_filter", "error_code": "moderated"}
     with suppress(LostGenerationError):
         await draft.close()
         status, words, used = Status.INCOMPLETE, str(refused), refused.usage

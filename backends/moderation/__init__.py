@@ -1,4 +1,4 @@
-"""Moderation: what looks at questions and answers, and may have them refused. The contract, the registry, two moderators.
+"""Moderation: what looks at questions and answers, and may have them refused. Contract, registry, two moderators.
 
 ``moderators`` has those that ``settings.CHAT_MODERATION`` names.
 """

@@ -33,7 +33,7 @@ class Verdict:
 
     action: Action
     rule: str = ""
-    """What was found, for administrators: the name of a rule or a category, and none of the text. At most 200 characters."""
+    """What was found, for administrators: a rule or a category, and none of the text. At most 200 characters."""
     words: str = ""
     """What people read where it is refused; empty for the site's own words."""
 

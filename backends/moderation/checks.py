@@ -56,7 +56,9 @@ def _check_entry(alias: str, entry: Any) -> list[CheckMessage]:
 
 
 def _wrong(entry: Mapping[str, Any]) -> list[tuple[str, str]]:
-    found = [(f"the unknown key {key!r}", f"It knows: {', '.join(sorted(_KEYS))}.") for key in entry if key not in _KEYS]
+    found = [
+        (f"the unknown key {key!r}", f"It knows: {', '.join(sorted(_KEYS))}.") for key in entry if key not in _KEYS
+    ]
     checks = entry.get("CHECKS", ["question"])
     if isinstance(checks, str) or not checks or not set(checks) <= set(CHECKS):
         found.append((f"CHECKS is {checks!r}", f"Make it a list of {' and '.join(CHECKS)}."))

@@ -83,14 +83,14 @@ class ModeratorConformance:
         moderator = self.make_broken_moderator()
         if moderator is None:
             return
+        text, said = f"{self.flagged} 7f3a-secret", ""
         try:
             moderator.refresh()
-            self._run(self._closing(moderator, moderator.check(ModerationRequest(text=f"{self.flagged} 7f3a-secret"))))
+            self._run(self._closing(moderator, moderator.check(ModerationRequest(text=text))))
         except ModerationError as error:
-            assert str(error), "an error says what went wrong"
-            assert "7f3a-secret" not in str(error), "and nothing of the text"
-        else:
-            raise AssertionError("the broken moderator answered")
+            said = str(error)
+        assert said, "it raises ModerationError, which says what went wrong"
+        assert "7f3a-secret" not in said, "and nothing of the text"
 
     def _check(self, text: str, **values: Any) -> Verdict:
         moderator = self._made()

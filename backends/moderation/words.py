@@ -1,4 +1,4 @@
-"""A list of words and patterns, from a file. Searching takes time in proportion to the text, whatever the patterns are."""
+"""A list of words and patterns, from a file. Searching takes time in proportion to the text, whatever they are."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _verdict(rule: Rule) -> Verdict:
 
 def _compiled(rule: Rule) -> Any:
     # A few milliseconds that a site without word lists need not spend.
-    import re2
+    import re2  # type: ignore[import-untyped]
 
     options = re2.Options()
     options.max_mem = _MOST_MEMORY

@@ -39,7 +39,9 @@ class Banner(models.Model):
     starts_at = models.DateTimeField(_("from"), null=True, blank=True, help_text=_("Empty: from now on."))
     ends_at = models.DateTimeField(_("until"), null=True, blank=True, help_text=_("Empty: until it is deleted."))
     is_dismissible = models.BooleanField(
-        _("can be dismissed"), default=True, help_text=_("People can close it. They see it again when its text changes.")
+        _("can be dismissed"),
+        default=True,
+        help_text=_("People can close it. They see it again when its text changes."),
     )
     version = models.PositiveIntegerField(default=1, editable=False)
     """Grows when it says something else: who dismissed it sees it again."""

@@ -62,11 +62,12 @@ class ModerationRule(models.Model):
     is_regex = models.BooleanField(
         _("regular expression"), default=False, help_text=_("In the syntax of RE2, which takes time in proportion.")
     )
-    action = models.CharField(
-        _("what to do"), max_length=10, choices=ModerationAction, default=ModerationAction.FLAG
-    )
+    action = models.CharField(_("what to do"), max_length=10, choices=ModerationAction, default=ModerationAction.FLAG)
     words = models.CharField(
-        _("words"), max_length=300, blank=True, help_text=_("What people read when it is refused. Empty: the usual words.")
+        _("words"),
+        max_length=300,
+        blank=True,
+        help_text=_("What people read when it is refused. Empty: the usual words."),
     )
     is_active = models.BooleanField(_("active"), default=True)
 

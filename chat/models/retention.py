@@ -108,7 +108,9 @@ class LegalHold(models.Model):
         help_text=_("Only this conversation is kept."),
     )
     reason = models.CharField(
-        _("reason"), max_length=200, help_text=_("Such as a file number. It is shown in the admin and in the audit log.")
+        _("reason"),
+        max_length=200,
+        help_text=_("Such as a file number. It is shown in the admin and in the audit log."),
     )
     by = models.CharField(_("by"), max_length=150, blank=True)
     since = models.DateTimeField(_("since"), default=timezone.now)
@@ -145,9 +147,7 @@ class PurgeRun(models.Model):
     class Meta:
         ordering = ["-started_at"]
         constraints = [
-            models.UniqueConstraint(
-                fields=["is_open"], condition=models.Q(is_open=True), name="one_purge_at_a_time"
-            )
+            models.UniqueConstraint(fields=["is_open"], condition=models.Q(is_open=True), name="one_purge_at_a_time")
         ]
         verbose_name = _("purge")
         verbose_name_plural = _("purges")

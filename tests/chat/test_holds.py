@@ -191,7 +191,7 @@ class TestAdmin:
         client.force_login(staff)
         address = reverse("admin:retention_page")
         response = client.get(address)
-        assert [(one.due.kind, one.count) for one in response.context["planned"]][0] == (Kept.CONVERSATIONS, 1)
+        assert next((one.due.kind, one.count) for one in response.context["planned"]) == (Kept.CONVERSATIONS, 1)
         assert "Hello there" in response.content.decode()
         assert Conversation.objects.kept().exists()
         assert "1 thing is gone." in client.post(address, follow=True).content.decode()

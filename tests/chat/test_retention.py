@@ -63,7 +63,9 @@ def command(*args) -> str:
 
 
 def start(owner, assistant, words="Hello"):
-    return start_conversation(owner, Question(content=words, assistant=assistant, key=uuid.uuid4())).message.conversation
+    return start_conversation(
+        owner, Question(content=words, assistant=assistant, key=uuid.uuid4())
+    ).message.conversation
 
 
 @pytest.fixture
