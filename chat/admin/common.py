@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponseRedirect
-from django.utils.translation import gettext_lazy as _
 
 from chat import witness
+from chat.admin.lists import Listed, RecentValuesFilter
 from chat.holds import HeldError, holds_on
 from chat.models import Feedback, Generation, LegalHold, ModerationFlag, Share
 
 
-class Audited(admin.ModelAdmin):  # type: ignore[type-arg]
+class Audited(Listed):
     """Tells the audit log what is deleted: of that the admin sends no signal."""
 
     def log_deletions(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
@@ -27,7 +26,7 @@ class Audited(admin.ModelAdmin):  # type: ignore[type-arg]
 class ReadOnlyAdmin(Audited):
     """For rows that the site writes: to be looked at and, where it makes sense, deleted."""
 
-    show_full_result_count = False  # a count of millions for one number
+    is_long = True
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -36,10 +35,10 @@ class ReadOnlyAdmin(Audited):
         return False
 
 
-class NeverChangingAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class NeverChangingAdmin(Listed):
     """For rows that are written once."""
 
-    show_full_result_count = False  # a count of millions for one number
+    is_long = True
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -75,9 +74,5 @@ class WithAnswersAdmin(Audited):
             return HttpResponseRedirect(request.get_full_path())
 
 
-class ValuesFilter(admin.AllValuesFieldListFilter):
-    """The values of a column, with a name for the empty one: a link must have one."""
-
-    def choices(self, changelist: Any) -> Iterator[Any]:
-        for choice in super().choices(changelist):
-            yield choice if str(choice["display"]) else {**choice, "display": _("None")}
+ValuesFilter = RecentValuesFilter
+"""The values of a column, with a name for the empty one."""

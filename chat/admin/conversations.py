@@ -35,7 +35,6 @@ class ConversationAdmin(WithAnswersAdmin, ReadOnlyAdmin):
     list_select_related = ["owner", "assistant"]
     list_filter = ["assistant", "is_archived", "created_at"]
     search_fields = ["title", "owner__username", "owner__email"]
-    date_hierarchy = "created_at"
     fields = ["title", "owner", "assistant", "created_at", "updated_at", "transcript"]
     readonly_fields = ["transcript"]
 

@@ -20,7 +20,6 @@ class FeedbackAdmin(ReadOnlyAdmin):
     list_select_related = ["person", "message__conversation", "message__generation"]
     list_filter = ["value", "message__generation__assistant", "updated_at"]
     search_fields = ["comment", "person__username", "message__conversation__title"]
-    date_hierarchy = "updated_at"
     exclude = ["message", "value", "reasons"]
     readonly_fields = ["rating", "reason_names", "assistant", "conversation"]
 

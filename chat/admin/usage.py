@@ -24,4 +24,3 @@ class UsageRecordAdmin(NeverChangingAdmin):
     ]
     list_filter = ["outcome", "backend", "assistant_name", "is_estimated", "at"]
     search_fields = ["username", "assistant_name", "model"]
-    date_hierarchy = "at"
