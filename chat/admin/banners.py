@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
@@ -36,6 +36,9 @@ class BannerAdmin(Audited):
         (_("When"), {"fields": [("starts_at", "ends_at")]}),
     ]
     readonly_fields = ["preview"]
+
+    class Media:
+        css: ClassVar = {"all": ["chat/admin-retention.css"]}
 
     def save_model(self, request: HttpRequest, obj: Banner, form: Any, change: bool) -> None:
         if change and _SAYS & set(form.changed_data):

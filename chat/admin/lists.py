@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from django.contrib.admin import FieldListFilter
+from django.contrib.admin import EmptyFieldListFilter, FieldListFilter
 from django.contrib.admin.options import ModelAdmin
 from django.core.paginator import Paginator
 from django.db import connections
 from django.db.models import CharField, Model, QuerySet
 from django.http import HttpRequest
-from django.utils.functional import cached_property
+from django.utils.functional import Promise, cached_property
 from django.utils.translation import gettext_lazy as _
 
 MOST_COUNTED = 10_000
@@ -85,6 +85,18 @@ class RecentValuesFilter(FieldListFilter):
                 # A link must have a name.
                 "display": value or _("None"),
             }
+
+
+class DoneFilter(EmptyFieldListFilter):
+    """Whether something was done already, by the column that says when; in words of a subclass."""
+
+    left: str | Promise = ""
+    done: str | Promise = ""
+
+    def choices(self, changelist: Any) -> Iterable[Any]:
+        words = {"1": self.left, "0": self.done}
+        for choice, value in zip(super().choices(changelist), (None, "1", "0"), strict=True):
+            yield choice if value is None else {**choice, "display": words[value]}
 
 
 # Django's own reads the whole table for the values of such a column.

@@ -19,9 +19,14 @@ from django.utils.translation import ngettext
 from backends.moderation.words import compile_rules
 from chat import audit
 from chat.admin.common import Audited, ReadOnlyAdmin
+from chat.admin.lists import DoneFilter
 from chat.audit import Target
 from chat.models import ModerationFlag, ModerationRule, User
 from chat.wordlist import rule_of
+
+
+class ReviewedFilter(DoneFilter):
+    left, done = _("new"), _("reviewed")
 
 
 @admin.register(ModerationFlag)
@@ -30,7 +35,7 @@ class ModerationFlagAdmin(ReadOnlyAdmin):
 
     list_display = ["at", "person", "kind", "action", "moderator", "rule", "where", "state"]
     list_select_related = ["person"]
-    list_filter = [("reviewed_at", admin.EmptyFieldListFilter), "kind", "action"]
+    list_filter = [("reviewed_at", ReviewedFilter), "kind", "action"]
     search_fields = ["person__username", "person__email", "rule", "moderator"]
     fields = ["at", "person", "kind", "action", "moderator", "rule", "where", "state"]
     readonly_fields = ["where", "state"]

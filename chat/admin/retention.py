@@ -20,6 +20,7 @@ from django.views.decorators.http import require_safe
 
 from chat import audit, history, holds, pages, purging
 from chat.admin.common import Audited
+from chat.admin.lists import DoneFilter
 from chat.admin_site import page
 from chat.audit import Target
 from chat.models import Conversation, LegalHold, PurgeRun, RetentionRule, User
@@ -60,13 +61,17 @@ class RetentionRuleAdmin(Audited):
         return ngettext("%(number)s day", "%(number)s days", rule.days) % {"number": rule.days}
 
 
+class LiftedFilter(DoneFilter):
+    left, done = _("in force"), _("lifted")
+
+
 @admin.register(LegalHold)
 class LegalHoldAdmin(Audited):
     """To add one sets it; it is lifted, and never deleted: who held what is part of the record."""
 
     list_display = ["reason", "whose", "by", "since", "lifted_at", "lifted_by"]
     list_select_related = ["person", "conversation__owner"]
-    list_filter = [("lifted_at", admin.EmptyFieldListFilter)]
+    list_filter = [("lifted_at", LiftedFilter)]
     search_fields = ["reason", "person__username", "person__email", "by"]
     autocomplete_fields = ["person"]
     raw_id_fields = ["conversation"]
