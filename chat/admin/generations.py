@@ -23,6 +23,7 @@ from chat.runner import runner
 
 @admin.register(Generation)
 class GenerationAdmin(ReadOnlyAdmin):
+    finds_conversations = True
     list_display = [
         "conversation",
         "owner",

@@ -9,13 +9,17 @@ from django.contrib.admin import EmptyFieldListFilter, FieldListFilter
 from django.contrib.admin.options import ModelAdmin
 from django.core.paginator import Paginator
 from django.db import connections
-from django.db.models import CharField, Model, QuerySet
+from django.db.models import CharField, Model, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.functional import Promise, cached_property
 from django.utils.translation import gettext_lazy as _
 
+from chat.models import Conversation
+
 MOST_COUNTED = 10_000
 """Rows that are counted; how many more there are, only PostgreSQL tells, about."""
+MOST_CONVERSATIONS = 1_000
+"""In which a search looks, the newest."""
 LOOKED_AT = 2_000
 """The newest rows, by which a filter knows what values there are."""
 
@@ -126,9 +130,28 @@ class Listed(ModelAdmin):  # type: ignore[type-arg]
     is_long = False
     """Whether there may be millions of rows: then it is sorted only by columns that have an index."""
 
+    finds_conversations = False
+    """Whether a search is for the titles and owners of the conversations that the rows are messages of."""
+
     def get_sortable_by(self, request: HttpRequest) -> Sequence[str]:
         shown = [name for name in super().get_sortable_by(request) if isinstance(name, str)]
         return [name for name in shown if not self.is_long or is_ordered(self.model, self._column(name))]
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Search; with ``finds_conversations``, the conversations first, and then what is in those that were found.
+
+        Joined to millions of rows, the search of the titles would be made for each of them.
+        """
+        if not (self.finds_conversations and search_term.strip()):
+            return super().get_search_results(request, queryset, search_term)
+        found = Conversation.objects.order_by("-updated_at")
+        for word in search_term.split():
+            who = Q(owner__username__icontains=word) | Q(owner__email__icontains=word)
+            found = found.filter(Q(title__icontains=word) | who)
+        pks = list(found.values_list("pk", flat=True)[:MOST_CONVERSATIONS])
+        return queryset.filter(message__conversation__in=pks), False
 
     def _column(self, name: str) -> str:
         """Return the column that a column of the list is sorted by."""
