@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from django import forms
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -24,8 +25,24 @@ _SAYS = {"text", "level"}
 """Where these change, it is news to those who dismissed it."""
 
 
+class BannerForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A banner, whose dates and times have names of their own: Django's labels are beside no field."""
+
+    class Meta:
+        model = Banner
+        fields = ["text", "level", "is_dismissible", "audience", "groups", "starts_at", "ends_at"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in ("starts_at", "ends_at"):
+            field = self.fields[name]
+            for part, widget in zip((_("date"), _("time")), getattr(field.widget, "widgets", ()), strict=False):
+                widget.attrs["aria-label"] = f"{field.label}: {part}"
+
+
 @admin.register(Banner)
 class BannerAdmin(Audited):
+    form = BannerForm
     list_display = ["summary", "level", "audience", "state", "starts_at", "ends_at", "is_dismissible"]
     list_filter = ["level", "audience"]
     search_fields = ["text"]
