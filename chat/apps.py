@@ -12,8 +12,11 @@ class ChatConfig(AppConfig):
     verbose_name = _("Chat")
 
     def ready(self) -> None:
-        from chat import checks, search, witness  # noqa: F401 - registers the checks
-        from chat.models import Conversation
+        from chat import checks, holds, search, witness  # noqa: F401 - registers the checks
+        from chat.models import Conversation, User
 
+        # First: what may not go is not forgotten by the search, either.
+        pre_delete.connect(holds.check_conversation, sender=Conversation)
+        pre_delete.connect(holds.check_person, sender=User)
         pre_delete.connect(search.forget_conversation, sender=Conversation)
         witness.watch()

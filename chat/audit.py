@@ -62,6 +62,45 @@ def append(action: str, actor: User | None, target: Target | None = None, **deta
     return entry
 
 
+PURGED = "audit.purged"
+"""The act of forgetting old entries: its entry has number and seal of the last one, from which the rest goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """The newest entry whose time was over: it and all before it were, or are being, deleted."""
+
+    number: int
+    seal: str
+
+
+def anchor() -> Anchor:
+    """Return where the chain begins; before the first purge, at number 0 without a seal.
+
+    It is read from the log itself: who would move it has to seal an entry that says so.
+    """
+    told = AuditEntry.objects.filter(action=PURGED).order_by("-number").values_list("detail", flat=True).first()
+    return Anchor(int(told["through"]), str(told["seal"])) if told else Anchor(0, "")
+
+
+def forget_through(number: int) -> None:
+    """Let the chain begin after this entry, and say so in the log; ``forget_some`` deletes what is before."""
+    with transaction.atomic():
+        AuditHead.objects.get_or_create(pk=1)
+        AuditHead.objects.select_for_update().get(pk=1)
+        seal = AuditEntry.objects.values_list("seal", flat=True).get(number=number)
+        if anchor().number < number:
+            append(PURGED, None, None, through=number, seal=seal)
+
+
+def forget_some(limit: int) -> int:
+    """Delete up to so many of the entries before the beginning of the chain; return how many there were."""
+    through = anchor().number
+    over = AuditEntry.objects.filter(number__lte=through).order_by("number")
+    numbers = list(over.values_list("number", flat=True)[:limit])
+    return AuditEntry.objects.filter(number__in=numbers).forget() if numbers else 0
+
+
 @dataclass(frozen=True, slots=True)
 class Flaw:
     """Where the chain is broken, and how."""
@@ -71,9 +110,10 @@ class Flaw:
 
 
 def verify() -> Iterator[Flaw]:
-    """Yield what is wrong with the chain; nothing if it is whole."""
-    before, expected = "", 1
-    for entry in AuditEntry.objects.order_by("number").iterator(chunk_size=2_000):
+    """Yield what is wrong with the chain, from its anchor on; nothing if it is whole."""
+    begin = anchor()
+    before, expected = begin.seal, begin.number + 1
+    for entry in AuditEntry.objects.filter(number__gt=begin.number).order_by("number").iterator(chunk_size=2_000):
         if entry.number != expected:
             yield Flaw(expected, f"entries {expected} to {entry.number - 1} are missing")
         keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]

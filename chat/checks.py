@@ -13,12 +13,14 @@ from django.db import connection
 
 from backends import chat_backends
 from backends.checks import check_chat_backends
+from backends.moderation.checks import check_moderation
 from chat import search, signup
 from chat.models import Assistant, SignupMode
 
 LEAST_UNDO = 30
 
 register(check_chat_backends, "backends")
+register(check_moderation, "backends")
 
 
 @register("chat")

@@ -208,10 +208,17 @@ def stage_event(generation: Generation, stage: Stage) -> events.Message:
 
 
 def end_generation(
-    generation: Generation, status: Status, *, unless_renewed: bool = False, used: Usage | None = None, **values: Any
+    generation: Generation,
+    status: Status,
+    *,
+    unless_renewed: bool = False,
+    used: Usage | None = None,
+    replaced_by: str = "",
+    **values: Any,
 ) -> bool:
     """Give the generation its last status, put its text in one piece, write down what it used and tell the readers.
 
+    With ``replaced_by`` these words take the place of its text, which is gone.
     False if it had a last status already, or with ``unless_renewed`` if its worker gave a sign of life meanwhile.
     """
     unfinished = Generation.objects.unfinished().filter(pk=generation.pk)
@@ -230,8 +237,12 @@ def end_generation(
         related = ("conversation__owner", "generation__assistant")
         message = Message.objects.select_related(*related).get(pk=generation.pk)
         usage.record(message, used)
+        if replaced_by:
+            # By what it was written down, above: what was withheld was used.
+            Message.objects.filter(pk=message.pk).update(content=replaced_by)
+            message.content = replaced_by
         search.add_messages([message])
-        transaction.on_commit(lambda: _publish_finished(message))
+        transaction.on_commit(lambda: _publish_finished(message, is_replaced=bool(replaced_by)))
         # Last, and apart: of a hundred answers that fail together each waits for the one row.
         transaction.on_commit(partial(cooling.note_end, message.generation))
     return True
@@ -258,7 +269,7 @@ def _reserve(generation: Generation, owner: User, assistant: Assistant) -> None:
     quotas.reserve(generation.pk, owner, assistant, partial(usage.bound, generation, assistant))
 
 
-def _publish_finished(message: Message) -> None:
+def _publish_finished(message: Message, *, is_replaced: bool) -> None:
     ended = message.generation
     data = {
         "message": message.pk,
@@ -266,6 +277,7 @@ def _publish_finished(message: Message) -> None:
         "finish_reason": ended.finish_reason,
         "error": ended.error_code,
         "length": len(message.content),
+        "replaced": is_replaced,
         "usage": {"input_tokens": ended.input_tokens, "output_tokens": ended.output_tokens},
     }
     events.publish(events.conversation_channel(message.conversation_id), "message.finished", data)

@@ -41,10 +41,10 @@ class Preferences:
 
     def store(self, response: HttpResponse) -> None:
         """Put them into cookies; a default needs none, and follows if it is ever another."""
-        _set(response, "theme", self.theme)
-        _set(response, "enter", self.enter if self.enter != "send" else "")
-        _set(response, "read_aloud", "on" if self.reads_aloud else "")
-        _set(response, "single_keys", "" if self.single_keys else "off")
+        remember(response, "theme", self.theme)
+        remember(response, "enter", self.enter if self.enter != "send" else "")
+        remember(response, "read_aloud", "on" if self.reads_aloud else "")
+        remember(response, "single_keys", "" if self.single_keys else "off")
 
 
 def store_language(response: HttpResponse, language: str) -> None:
@@ -59,7 +59,8 @@ def store_language(response: HttpResponse, language: str) -> None:
     )
 
 
-def _set(response: HttpResponse, name: str, value: str) -> None:
+def remember(response: HttpResponse, name: str, value: str) -> None:
+    """Have the browser remember this for a year, or forget it, where it is empty."""
     # Scripts read them, and write the theme: not HttpOnly.
     if value:
         response.set_cookie(name, value, max_age=MAX_AGE, samesite="Lax", secure=settings.SESSION_COOKIE_SECURE)

@@ -6,6 +6,7 @@ from django.db import transaction
 
 from chat import events, history, search
 from chat.conversations import lock, publish_conversation
+from chat.holds import hold_on, lock_owner, set_aside
 from chat.models import Conversation, Generation, Message
 from chat.refusals import ConversationBusyError
 
@@ -17,7 +18,7 @@ def delete_message(message: Message) -> int:
     """Delete the message with all that follows it on its branches; tell the open pages. Return how many are gone.
 
     Its other versions stay. If it was shown, the version before it is shown, or the one after it, or else the
-    conversation ends where it was. Harmless when somebody else was quicker.
+    conversation ends where it was. Harmless when somebody else was quicker. What a legal hold keeps is hidden instead.
 
     Raises:
         ConversationBusyError: an answer that would go is being written.
@@ -25,6 +26,7 @@ def delete_message(message: Message) -> int:
     """
     conversation = message.conversation
     with transaction.atomic():
+        lock_owner(conversation.owner_id)
         leaf = lock(conversation)
         if not Message.objects.filter(pk=message.pk).exists():
             return 0
@@ -35,9 +37,13 @@ def delete_message(message: Message) -> int:
             raise ConversationBusyError
         if leaf in gone:
             Conversation.objects.filter(pk=conversation.pk).update(leaf=_neighbour(message))
+        is_held = hold_on(conversation) is not None
         for batch in batches:
             search.forget_messages(conversation, batch)
-            Message.objects.filter(pk__in=batch).delete()
+            if not is_held:
+                Message.objects.filter(pk__in=batch).delete()
+        if is_held:
+            set_aside(conversation, gone)
         transaction.on_commit(lambda: _publish_deleted(message))
     return len(gone)
 

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from django.apps import apps
 from django.db import transaction
-from django.db.models import Case, Count, F, Q, QuerySet, When, Window
+from django.db.models import Case, Count, Exists, F, OuterRef, Q, QuerySet, When, Window
 from django.db.models.functions import RowNumber
 from django.utils import timezone
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
         Generation,
         ImportedConversation,
         Invitation,
+        LegalHold,
         Message,
         Price,
         Quota,
@@ -66,7 +68,22 @@ class ConversationQuerySet(QuerySet["Conversation"]):
 
     def deleted_by(self, user: User | Any) -> ConversationQuerySet:
         """Return what this user deleted and is not purged yet; ``chat.deleting.restorable`` is what can be restored."""
-        return self.filter(owner_id=user.pk, deleted_at__isnull=False)
+        return self.filter(owner_id=user.pk, deleted_at__isnull=False, set_aside_from=None)
+
+    def not_held(self) -> ConversationQuerySet:
+        """Leave out what a legal hold keeps: of its owner, of itself, of the conversation it was set aside from."""
+        active = apps.get_model("chat", "LegalHold")._default_manager.active()  # type: ignore[attr-defined]
+        return self.exclude(
+            Exists(active.filter(person=OuterRef("owner")))
+            | Exists(active.filter(conversation=OuterRef("pk")))
+            | Exists(active.filter(conversation=OuterRef("set_aside_from")))
+        )
+
+
+class LegalHoldQuerySet(QuerySet["LegalHold"]):
+    def active(self) -> LegalHoldQuerySet:
+        """Return those that are not lifted."""
+        return self.filter(lifted_at__isnull=True)
 
 
 class FolderQuerySet(QuerySet["Folder"]):
@@ -182,6 +199,10 @@ class AppendOnlyQuerySet(QuerySet[Any]):
 
     def delete(self) -> tuple[int, dict[str, int]]:
         raise AppendOnlyError("These rows are not deleted by themselves.")
+
+    def forget(self) -> int:
+        """Delete them for good, because their time is over; ``chat.purging`` alone does. Return how many there were."""
+        return super().delete()[0]
 
 
 class ShareQuerySet(QuerySet["Share"]):

@@ -46,6 +46,10 @@ class CoolingOffError(RefusedError):
     """The backend failed several times in a row and is left alone until ``resets_at``."""
 
 
+class ModeratedError(RefusedError):
+    """The rules of the site do not let this text be sent; ``str()`` is what its writer reads."""
+
+
 class QuotaExceededError(RefusedError):
     """Nothing is left of what this person may use; ``str()`` names the rule."""
 

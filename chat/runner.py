@@ -22,10 +22,11 @@ from asgiref.sync import ThreadSensitiveContext, sync_to_async
 from django.conf import settings
 from django.db import Error, close_old_connections, connections
 
-from chat import events, live, pieces, presence, probing, quotas, search
+from chat import banners, events, live, pieces, presence, probing, quotas, search
 from chat.deleting import purge_deleted
 from chat.drafts import Drafts
 from chat.generation import end_answers_of_the_deactivated
+from chat.purging import Daily
 from chat.queue import DeathWatch, claim, renew, show_queue
 from chat.titles import improve_title
 from chat.workshop.working import Rehearsing
@@ -72,6 +73,8 @@ class Runner:
         self._watch = DeathWatch()
         self._backlog = search.Backlog()
         self._rehearsing = Rehearsing()
+        self._daily = Daily()
+        self._banners = banners.Watch()
         self.name = ""
         """Host, process id and a nonce; the ``worker`` of the generations that it runs."""
 
@@ -219,11 +222,14 @@ class Runner:
             self._revoked_at = time.monotonic()
             events.end_revoked_streams()
             events.forget_unwatched()
+            self._banners.look()
             quotas.settle_orphans()
             quotas.forget_old_counters()
         live.tell_watchers()
         self._backlog.work()
         purge_deleted()
+        for pk in self._daily.work(self.name):
+            self.cancel(pk)
         return ours
 
     async def _drain(self) -> None:

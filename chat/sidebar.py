@@ -18,6 +18,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext, pgettext_lazy
 
+from chat import retention
 from chat.deleting import restorable
 from chat.models import Conversation, Folder, Generation, User
 from chat.querysets import ConversationQuerySet
@@ -136,6 +137,9 @@ def listing(user: User, key: str = "", *, after: str = "", zone: str = "") -> Li
     rows = list(_after(_rows(user, view), view, Cursor.parse(after))[: PAGE + 1])
     more = len(rows) > PAGE
     rows = rows[:PAGE]
+    if keeping := retention.keeping_for(user) if view.kind != DELETED else None:
+        for row in rows:
+            row.goes_at = keeping.goes_at(row)  # type: ignore[attr-defined]
     days = day_groups(zone)
     last = _cursor(rows[-1], view) if more else None
     return Listing(

@@ -16,7 +16,7 @@ from chat.audit import Target
 from chat.models import User
 
 _ACTIONS = {ADDITION: "admin.added", CHANGE: "admin.changed", DELETION: "admin.deleted"}
-_NAMED = {"assistant", "user", "group", "quota", "drain", "price"}
+_NAMED = {"assistant", "user", "group", "quota", "drain", "price", "retentionrule", "legalhold"}
 """Kinds of things whose names nobody wrote in a message."""
 
 

@@ -109,6 +109,7 @@ _WITHOUT_RETRY = {
 """Failures that the same question meets again until somebody changes something."""
 _OTHER_FAILURE = (_("Something went wrong on our side."), _("It has been noted. Try again."))
 
+_WITHHELD = Notice("info", _("The rules of this site withheld this answer."))
 _CANCELLED = Notice("info", _("You cancelled this answer."))
 _ENDINGS: dict[str, Notice] = {
     "interrupted": Notice("bad", _("The answer was interrupted."), _KEPT),
@@ -184,6 +185,8 @@ def notice_for(generation: Generation) -> Notice | None:
         return _failure(generation)
     if generation.status == Status.CANCELLED:
         return _ENDINGS.get(generation.finish_reason, _CANCELLED)
+    if generation.status == Status.INCOMPLETE and generation.error_code == "moderated":
+        return _WITHHELD
     if generation.status == Status.INCOMPLETE:
         return _ENDINGS.get(generation.finish_reason)
     return None

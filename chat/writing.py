@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import aclosing, suppress
 from datetime import datetime, timedelta
 from itertools import chain, repeat
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
@@ -16,12 +16,13 @@ from django.db import InterfaceError, OperationalError, close_old_connections
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
-from backends import ChatMessage, ChatRequest, Finish, Stage, TextDelta, chat_backends
+from backends import ChatMessage, ChatRequest, Finish, Stage, TextDelta, Usage, chat_backends
 from backends.exceptions import ChatBackendError, StreamInterrupted
 from chat import history
 from chat.drafts import RETRY_AFTER, Draft, Drafts
 from chat.generation import LostGenerationError, end_generation
 from chat.models import Generation, Role, Status
+from chat.moderating import AnswerRefusedError, AnswerWatch, Found, take_note
 
 logger = logging.getLogger(__name__)
 
@@ -36,15 +37,18 @@ async def run_generation(generation: Generation, drafts: Drafts | None = None) -
     With ``drafts``, its text is stored together with that of the worker's other answers.
     """
     draft = (drafts or Drafts()).open(generation)
+    watch = AnswerWatch(generation)
     try:
-        finish = await _stream_into(draft, generation)
+        finish = await _stream_into(draft, generation, watch)
         await draft.close()
         await _patiently(lambda: _finish(generation, finish))
+    except AnswerRefusedError as refused:
+        await _withhold(draft, generation, refused)
     except LostGenerationError:
         logger.info("Generation %s was ended by somebody else", generation.pk)
     except ChatBackendError as error:
         logger.warning("Generation %s: backend %s: %s", generation.pk, generation.backend, error)
-        await _fail_with_text(draft, generation, error)
+        await _fail_with_text(draft, generation, error, watch)
     except asyncio.CancelledError:
         # The process stops, or a user cancelled: then the row has its last status already.
         with suppress(LostGenerationError):
@@ -54,24 +58,29 @@ async def run_generation(generation: Generation, drafts: Drafts | None = None) -
     except Exception as error:
         # A plugin may raise anything; its answer fails, nobody else's.
         logger.exception("Generation %s failed", generation.pk)
-        await _fail_with_text(draft, generation, error)
+        await _fail_with_text(draft, generation, error, watch)
 
 
-async def _stream_into(draft: Draft, generation: Generation) -> Finish:
+async def _stream_into(draft: Draft, generation: Generation, watch: AnswerWatch) -> Finish:
     """Hand every delta to the draft until the backend says why it ended.
 
     Raises:
         StreamInterrupted: it ended without saying so.
+        AnswerRefusedError: moderation does not let it be shown.
     """
     request = await _patiently(lambda: build_request(generation))
+    await _patiently(watch.refresh)
     async with aclosing(chat_backends.stream(generation.backend, request)) as stream:
         async for event in stream:
             match event:
                 case TextDelta(text):
                     draft.append(text)
+                    if watch.append(text):
+                        await _take_note(generation, await watch.look())
                 case Stage():
                     draft.show(event)
                 case Finish():
+                    await _take_note(generation, await watch.look_at_the_rest(), event.usage)
                     return event
                 case _:
                     pass  # a kind of event that this version does not show
@@ -108,7 +117,36 @@ def _opaque_name(owner_id: int) -> str:
     return salted_hmac("chat.generation.user", str(owner_id), algorithm="sha256").hexdigest()[:16]
 
 
-async def _fail_with_text(draft: Draft, generation: Generation, error: Exception) -> None:
+async def _take_note(generation: Generation, found: list[Found], used: Usage | None = None) -> None:
+    """Write down what moderation found.
+
+    Raises:
+        AnswerRefusedError: the answer is to be replaced.
+    """
+    if found:
+        try:
+            await _patiently(lambda: take_note(generation, found))
+        except AnswerRefusedError as refused:
+            refused.usage = used
+            raise
+
+
+async def _withhold(draft: Draft, generation: Generation, refused: AnswerRefusedError) -> None:
+    """Put the words of moderation in the place of the answer; what it took counts as for any other."""
+    values: dict[str, Any] = {"finish_reason": "content_filter", "error_code": "moderated"}
+    with suppress(LostGenerationError):
+        await draft.close()
+        status, words, used = Status.INCOMPLETE, str(refused), refused.usage
+        await _patiently(lambda: end_generation(generation, status, used=used, replaced_by=words, **values))
+
+
+async def _fail_with_text(draft: Draft, generation: Generation, error: Exception, watch: AnswerWatch) -> None:
+    try:
+        # What came before it broke off stays on the page: it is looked at like any other.
+        await _take_note(generation, await watch.look_at_the_rest())
+    except AnswerRefusedError as refused:
+        await _withhold(draft, generation, refused)
+        return
     with suppress(LostGenerationError):
         await draft.close()
         await _patiently(lambda: _fail(generation, error))

@@ -102,6 +102,7 @@ TEMPLATES: list[dict[str, Any]] = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "csp.context_processors.nonce",
+                "chat.context_processors.banners",
                 "chat.context_processors.preferences",
                 "chat.context_processors.sharing",
             ],
@@ -305,6 +306,31 @@ if OPENAI_API_KEY or "OPENAI_BASE_URL" in os.environ:
         "OPTIONS": {"model": OPENAI_MODEL, "api_key": OPENAI_API_KEY, "base_url": OPENAI_BASE_URL},
     }
 
+CHAT_MODERATION_FAILURE: str = env.str("CHAT_MODERATION_FAILURE", "allow")
+"""What happens to a text that a moderator cannot look at: ``allow`` or ``refuse``."""
+CHAT_MODERATION: dict[str, dict[str, Any]] = {
+    # The rules of the admin; without any, nothing is looked for.
+    "words": {
+        "BACKEND": "chat.wordlist.AdminWordListModerator",
+        "CHECKS": ["question", "answer"],
+        "ON_FAILURE": CHAT_MODERATION_FAILURE,
+    },
+}
+if _words := env.str("CHAT_MODERATION_FILE", ""):
+    CHAT_MODERATION["file"] = {
+        "BACKEND": "backends.moderation.words.WordListModerator",
+        "OPTIONS": {"file": _words},
+        "CHECKS": ["question", "answer"],
+        "ON_FAILURE": CHAT_MODERATION_FAILURE,
+    }
+if _looked_at := env.list("CHAT_MODERATION_OPENAI", []):
+    CHAT_MODERATION["openai"] = {
+        "BACKEND": "backends.moderation.openai.OpenAIModerator",
+        "OPTIONS": {"api_key": OPENAI_API_KEY, "refuse": env.list("CHAT_MODERATION_OPENAI_REFUSE", [])},
+        "CHECKS": _looked_at,
+        "ON_FAILURE": CHAT_MODERATION_FAILURE,
+    }
+
 CHAT_ENGINE_ADDRESS: str = env.str("CHAT_ENGINE_ADDRESS", f"unix:{VAR_DIR / 'engine.sock'}")
 """Where the engine service listens, which runs the local models for all web processes."""
 CHAT_ENGINE_TOKEN: str = env.str("CHAT_ENGINE_TOKEN", "")
@@ -352,6 +378,8 @@ CHAT_IMPORT_MAX_MB: int = env.int("CHAT_IMPORT_MAX_MB", 200)
 """Megabytes that an upload for an import may have, and what is packed in it."""
 CHAT_UNDO_SECONDS: int = env.int("CHAT_UNDO_SECONDS", 86_400)
 """Seconds for which a person can restore a conversation that they deleted; then it is purged for good."""
+CHAT_PURGE_DAILY: bool = env.bool("CHAT_PURGE_DAILY", True)
+"""Whether the site does once a day what the retention rules say; without it, ``manage.py purge`` does."""
 CHAT_TITLE_BACKEND: str = env.str("CHAT_TITLE_BACKEND", "")
 """The alias of the backend that names a conversation after its first answer; empty for the first words."""
 

@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 
 from backends import chat_backends
-from chat import events
+from chat import events, remembered
 from chat.generation import Question, start_conversation
 from chat.models import Assistant, Conversation, Generation, User
 from chat.runner import runner
@@ -20,6 +20,7 @@ PASSWORD = "a-long-enough-password"
 @pytest.fixture(autouse=True)
 def _fresh_backends() -> Iterator[None]:
     chat_backends.reset()
+    remembered.forget_all()
     yield
     chat_backends.reset()
 

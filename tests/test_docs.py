@@ -34,7 +34,7 @@ def test_every_check_is_documented():
 
 def test_every_event_is_documented():
     code = "".join(path.read_text() for path in (ROOT / "chat").glob("*.py"))
-    used = set(re.findall(r'"((?:message|generation|conversation)\.(?!_)[a-z]+)"', code))
+    used = set(re.findall(r'"((?:message|generation|conversation|banner)\.(?!_)[a-z]+)"', code))
     documented = set(re.findall(r"^\| `([a-z]+\.[a-z]+)` \|", read("docs/streaming.md"), re.MULTILINE))
     assert used == documented
 
@@ -90,3 +90,30 @@ def test_the_tutorials_settings_are_right(tmp_path, monkeypatch, settings):
 
     assert check_chat_backends() == []
     assert chat_backends["shout"].ending == "!!"
+
+
+def test_the_tutorial_of_moderators_runs(tmp_path):
+    blocks = re.findall(r"```python\n(.*?)```", read("docs/moderation.md"), re.DOTALL)
+    files = {match[1]: block for block in blocks if (match := re.match(r"# (\w+\.py)", block))}
+    assert set(files) == {"mymoderation.py", "test_mymoderation.py"}
+    for name, block in files.items():
+        (tmp_path / name).write_text(block)
+    (tmp_path / "pytest.ini").write_text(f"[pytest]\npythonpath = {ROOT} {tmp_path}\n")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", str(tmp_path / "pytest.ini")]
+    done = subprocess.run([*command, str(tmp_path)], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "9 passed" in done.stdout
+
+
+def test_the_settings_of_the_tutorial_of_moderators_are_right(tmp_path, monkeypatch, settings):
+    blocks = re.findall(r"```python\n(.*?)```", read("docs/moderation.md"), re.DOTALL)
+    (tmp_path / "mymoderation.py").write_text(next(block for block in blocks if block.startswith("# mymoderation.py")))
+    monkeypatch.syspath_prepend(tmp_path)
+    namespace: dict = {}
+    exec(next(block for block in blocks if block.startswith("CHAT_MODERATION")), namespace)
+    settings.CHAT_MODERATION = namespace["CHAT_MODERATION"]
+    from backends.moderation import moderators
+    from backends.moderation.checks import check_moderation
+
+    assert check_moderation() == []
+    assert moderators["shouting"].moderator.least == 20

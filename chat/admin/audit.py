@@ -13,4 +13,3 @@ class AuditEntryAdmin(NeverChangingAdmin):
     list_display = ["number", "at", "actor", "action", "target_type", "target_id", "target"]
     list_filter = ["action", "target_type", "at"]
     search_fields = ["actor", "target", "target_id"]
-    date_hierarchy = "at"

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, cast
 
-from django.contrib import admin
+from django.contrib import messages
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
-from django.utils.translation import gettext_lazy as _
+from django.http import HttpRequest, HttpResponseRedirect
 
 from chat import witness
-from chat.models import Feedback, Generation, Rehearsal, Share, User
+from chat.admin.lists import Listed, RecentValuesFilter
+from chat.holds import HeldError, holds_on
+from chat.models import Feedback, Generation, LegalHold, ModerationFlag, Rehearsal, Share, User
 
 
 def actor_of(request: HttpRequest) -> User:
@@ -19,7 +19,7 @@ def actor_of(request: HttpRequest) -> User:
     return cast("User", request.user)
 
 
-class Audited(admin.ModelAdmin):  # type: ignore[type-arg]
+class Audited(Listed):
     """Tells the audit log what is deleted: of that the admin sends no signal."""
 
     def log_deletions(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
@@ -31,7 +31,7 @@ class Audited(admin.ModelAdmin):  # type: ignore[type-arg]
 class ReadOnlyAdmin(Audited):
     """For rows that the site writes: to be looked at and, where it makes sense, deleted."""
 
-    show_full_result_count = False  # a count of millions for one number
+    is_long = True
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -40,10 +40,10 @@ class ReadOnlyAdmin(Audited):
         return False
 
 
-class NeverChangingAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class NeverChangingAdmin(Listed):
     """For rows that are written once."""
 
-    show_full_result_count = False  # a count of millions for one number
+    is_long = True
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -60,13 +60,25 @@ class WithAnswersAdmin(Audited):
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         names, counts, missing, protected = super().get_deleted_objects(objs, request)
-        going = {str(model._meta.verbose_name) for model in (Generation, Feedback, Share, Rehearsal)}
-        return names, counts, missing - going, protected
+        models = (Generation, Feedback, Share, Rehearsal, ModerationFlag, LegalHold)
+        going = {str(model._meta.verbose_name) for model in models}
+        held = [str(HeldError(hold)) for hold in holds_on(objs)]
+        return names, counts, missing - going, [*protected, *held]
+
+    def delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().delete_view(request, *args, **kwargs)
+        except HeldError as error:  # set a moment ago
+            self.message_user(request, str(error), messages.ERROR)
+            return HttpResponseRedirect(request.path)
+
+    def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().changelist_view(request, *args, **kwargs)
+        except HeldError as error:
+            self.message_user(request, str(error), messages.ERROR)
+            return HttpResponseRedirect(request.get_full_path())
 
 
-class ValuesFilter(admin.AllValuesFieldListFilter):
-    """The values of a column, with a name for the empty one: a link must have one."""
-
-    def choices(self, changelist: Any) -> Iterator[Any]:
-        for choice in super().choices(changelist):
-            yield choice if str(choice["display"]) else {**choice, "display": _("None")}
+ValuesFilter = RecentValuesFilter
+"""The values of a column, with a name for the empty one."""

@@ -86,7 +86,6 @@ class FeedbackAdmin(ReadOnlyAdmin):
     ]
     list_per_page = 50
     search_fields = ["comment", "person__username"]
-    date_hierarchy = "updated_at"
     fields = _SHOWN
     readonly_fields = [*_SHOWN, "exchange", "review"]
     actions = ["mark_reviewed"]

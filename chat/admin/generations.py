@@ -20,6 +20,7 @@ from chat.models import Generation, User
 
 @admin.register(Generation)
 class GenerationAdmin(ReadOnlyAdmin):
+    finds_conversations = True
     list_display = [
         "conversation",
         "owner",

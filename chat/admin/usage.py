@@ -44,7 +44,6 @@ class UsageRecordAdmin(NeverChangingAdmin):
     ]
     list_filter = ["outcome", "backend", "assistant_name", "is_estimated", "at"]
     search_fields = ["username", "assistant_name", "model"]
-    date_hierarchy = "at"
 
 
 @page("usage/", permission="chat.view_usagerecord", title=gettext_lazy("Usage"), name="usage")

@@ -13,6 +13,7 @@ from chat.events.publishing import (
     publish,
     publish_all,
     publish_here,
+    tell_everybody,
 )
 from chat.events.relay import relay
 from chat.events.ring import RING_EVENTS, RingStorage
@@ -37,5 +38,6 @@ __all__ = [
     "publish_all",
     "publish_here",
     "relay",
+    "tell_everybody",
     "user_channel",
 ]

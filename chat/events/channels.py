@@ -38,3 +38,8 @@ def conversation_channel(pk: UUID) -> str:
 
 def user_channel(pk: int) -> str:
     return f"user-{pk}"
+
+
+def is_of_user(channel: str) -> bool:
+    """Tell whether it is a person's own channel, to which each of their open pages listens."""
+    return channel.startswith("user-")

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from django.core.serializers.json import DjangoJSONEncoder
 from django_eventstream.utils import make_id
 
+from chat.events.channels import is_of_user
 from chat.events.delivery import Encoded, deliver, is_heard, ring, watched_channels
 from chat.events.relay import relay
 
@@ -46,6 +47,14 @@ def publish_here(channel: str, event: str, data: dict[str, Any]) -> None:
 def is_watched(channel: str) -> bool:
     """Tell whether somebody listens to the channel in this process."""
     return channel in watched_channels()
+
+
+def tell_everybody(event: str, data: dict[str, Any]) -> None:
+    """Tell every open page of this process, whoever looks at it; the other processes tell theirs."""
+    encoded = json.dumps(data, cls=DjangoJSONEncoder)
+    for channel in watched_channels():
+        if is_of_user(channel):
+            deliver(Encoded(channel, event, encoded))
 
 
 def current_event_id(channels: Collection[str]) -> str:

@@ -19,3 +19,11 @@ def render(text: str) -> SafeString:
     through an allowlist of elements, attributes and URL schemes.
     """
     return mark_safe(clean(grammar().render(text)))  # noqa: S308 - that is what clean is for
+
+
+def render_inline(text: str) -> SafeString:
+    """Return the HTML of a few sentences: emphasis, code and links; what would begin a block is text.
+
+    Line ends stay as they are.
+    """
+    return mark_safe(clean(grammar().renderInline(text)))  # noqa: S308 - that is what clean is for

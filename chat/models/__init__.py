@@ -2,10 +2,12 @@
 
 from chat.models.assistants import Assistant
 from chat.models.audit import AuditEntry, AuditHead
+from chat.models.banners import Audience, Banner, BannerDismissal, Level
 from chat.models.conversations import Conversation, Message, Role, TitleFrom
 from chat.models.feedback import REASONS, Feedback, Rating, Reason
 from chat.models.folders import Colour, Folder
 from chat.models.generations import DraftPiece, Generation, Status
+from chat.models.moderation import ModeratedKind, ModerationAction, ModerationFlag, ModerationRule
 from chat.models.operation import BackendState, Worker
 from chat.models.people import User
 from chat.models.prices import Price
@@ -19,6 +21,7 @@ from chat.models.rehearsals import (
     Side,
     Trial,
 )
+from chat.models.retention import PERSONAL, Kept, LegalHold, PurgeRun, RetentionRule
 from chat.models.rollups import FirstTextRollUp, Grain, PersonRollUp, UsageRollUp
 from chat.models.sharing import Share, SharedMessage
 from chat.models.signup import Invitation, InvitationState, InvitationUse, SignupMode, SignupPolicy
@@ -29,14 +32,18 @@ from chat.models.versions import AssistantVersion, Authorship, Origin, one_versi
 from chat.querysets import AppendOnlyError
 
 __all__ = [
+    "PERSONAL",
     "REASONS",
     "AppendOnlyError",
     "Assistant",
     "AssistantVersion",
+    "Audience",
     "AuditEntry",
     "AuditHead",
     "Authorship",
     "BackendState",
+    "Banner",
+    "BannerDismissal",
     "Choice",
     "Colour",
     "Conversation",
@@ -52,12 +59,20 @@ __all__ = [
     "Invitation",
     "InvitationState",
     "InvitationUse",
+    "Kept",
+    "LegalHold",
+    "Level",
     "Message",
     "Metric",
+    "ModeratedKind",
+    "ModerationAction",
+    "ModerationFlag",
+    "ModerationRule",
     "Origin",
     "Period",
     "PersonRollUp",
     "Price",
+    "PurgeRun",
     "Purpose",
     "Quota",
     "QuotaCounter",
@@ -68,6 +83,7 @@ __all__ = [
     "RehearsedAnswer",
     "RehearsedQuestion",
     "Reservation",
+    "RetentionRule",
     "Role",
     "Share",
     "SharedMessage",

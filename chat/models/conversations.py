@@ -48,6 +48,10 @@ class Conversation(models.Model):
     )
     deleted_at = models.DateTimeField(_("deleted"), null=True, editable=False)
     """When its owner deleted it. It is nowhere to be found since, but can be restored until it is purged."""
+    restored_at = models.DateTimeField(_("restored"), null=True, editable=False)
+    """When its owner last took it back after it was deleted: a use, as far as retention counts days without one."""
+    set_aside_from = models.ForeignKey("self", models.CASCADE, null=True, related_name="set_aside", editable=False)
+    """The conversation under a legal hold that its owner deleted these messages from: they are kept here, hidden."""
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
     updated_at = models.DateTimeField(_("updated"), default=timezone.now, editable=False)
 
@@ -68,6 +72,9 @@ class Conversation(models.Model):
             ),
             models.Index(
                 fields=["deleted_at"], condition=models.Q(deleted_at__isnull=False), name="conversation_deleted"
+            ),
+            models.Index(
+                fields=["updated_at"], condition=models.Q(deleted_at__isnull=True), name="conversation_untouched"
             ),
         ]
         verbose_name = _("conversation")

@@ -36,7 +36,10 @@ class Share(models.Model):
 
     class Meta:
         ordering = ["-created_at", "-pk"]
-        indexes = [models.Index(fields=["expires_at"], name="share_by_expiry")]
+        indexes = [
+            models.Index(fields=["expires_at"], name="share_by_expiry"),
+            models.Index(fields=["-created_at", "-id"], name="share_newest"),
+        ]
         verbose_name = _("shared link")
         verbose_name_plural = _("shared links")
 

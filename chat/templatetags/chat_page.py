@@ -21,6 +21,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language_info
 from django.utils.translation import gettext as _
 
+from chat import retention
 from chat.models import Colour, Generation
 from chat.parameters import PARAMETERS
 from chat.sidebar import in_words
@@ -184,10 +185,17 @@ def script_strings() -> SafeString:
     return json_script(strings, "strings")
 
 
-@register.simple_tag
-def undo_time() -> str:
-    """Say for how long a deleted conversation can be restored."""
-    return in_words(settings.CHAT_UNDO_SECONDS)
+@register.simple_tag(takes_context=True)
+def undo_time(context: Context) -> str:
+    """Say for how long this person can restore a deleted conversation; empty: as long as they like."""
+    seconds = retention.undo_seconds(context["user"])
+    return in_words(seconds) if seconds is not None else ""
+
+
+@register.simple_tag(takes_context=True)
+def keeping(context: Context) -> retention.Keeping | None:
+    """Return how long this person's conversations are kept; None where nothing deletes them."""
+    return retention.keeping_for(context["user"])
 
 
 @register.simple_tag

@@ -7,7 +7,8 @@ from django.utils.translation import gettext as _
 
 from chat import history, search
 from chat.conversations import lock
-from chat.deleting import erase_conversation
+from chat.deleting import delete_conversations, erase_conversation
+from chat.holds import hold_on, set_aside
 from chat.models import Conversation, Generation, ImportBatch, ImportedConversation, Share
 from chat.refusals import ConversationGoneError
 from chat.transfer.importing import for_seconds, hold_imports
@@ -55,11 +56,15 @@ def _undo(item: ImportedConversation, conversation: Conversation) -> str:
         lock(conversation)
     except ConversationGoneError:
         return ""
+    is_held = hold_on(conversation) is not None
     if item.added:
-        return _remove_messages(item, conversation)
+        return _remove_messages(item, conversation, is_held=is_held)
     if kept := _why_kept(item, conversation):
         return kept
-    erase_conversation(conversation)
+    if is_held:
+        delete_conversations(conversation.owner, [conversation.pk])
+    else:
+        erase_conversation(conversation)
     return ""
 
 
@@ -77,7 +82,7 @@ def _is_writing(conversation: Conversation) -> bool:
     return Generation.objects.unfinished().filter(message__conversation=conversation).exists()
 
 
-def _remove_messages(item: ImportedConversation, conversation: Conversation) -> str:
+def _remove_messages(item: ImportedConversation, conversation: Conversation, *, is_held: bool) -> str:
     """Delete the messages that were added, unless something was written below them."""
     added = conversation.messages.filter(pk__in=item.added)
     below = conversation.messages.filter(parent__in=added).exclude(pk__in=item.added)
@@ -85,7 +90,10 @@ def _remove_messages(item: ImportedConversation, conversation: Conversation) -> 
         return _("The new messages are kept, as something was written below them since.")
     shown = conversation.leaf_id
     search.forget_messages(conversation, item.added)
-    added.delete()
+    if is_held:
+        set_aside(conversation, item.added)
+    else:
+        added.delete()
     if shown in item.added:
         before = conversation.messages.filter(pk=item.leaf_before or 0).first() or conversation.messages.last()
         leaf = history.newest_below(before) if before else None

@@ -28,6 +28,7 @@ from chat.refusals import (
     FolderGoneError,
     KeyReusedError,
     MessageGoneError,
+    ModeratedError,
     NotContinuableError,
     QuotaExceededError,
     RefusedError,
@@ -45,6 +46,7 @@ REFUSALS: dict[type[RefusedError], tuple[int, Promise]] = {
     FolderGoneError: (422, _("This folder is not there any more. Choose another one.")),
     KeyReusedError: (422, _("This text was changed after it had been sent. Send it again to ask anew.")),
     MessageGoneError: (404, _("This message was deleted.")),
+    ModeratedError: (422, _("This message cannot be sent. Put it in other words.")),
     NotContinuableError: (409, _("There is nothing to continue here. Reload the page.")),
     QuotaExceededError: (429, _("You have used all that you may use for now.")),
     SiteBusyError: (503, _("The site is very busy. Try again in a moment.")),
@@ -103,7 +105,7 @@ def words_of(error: RefusedError) -> tuple[int, str]:
     """Return the HTTP status of a refusal, and why and until when in words; a subclass may do without its own."""
     status, words = next(REFUSALS[kind] for kind in type(error).__mro__ if kind in REFUSALS)
     # Of one that an administrator caused, in their own words where they gave any.
-    reason = (str(error) if isinstance(error, DrainedError) else "") or str(words)
+    reason = (str(error) if isinstance(error, DrainedError | ModeratedError) else "") or str(words)
     if error.resets_at is None:
         return status, reason
     seconds = math.ceil((error.resets_at - timezone.now()).total_seconds())

@@ -18,10 +18,10 @@ from django.utils.cache import add_never_cache_headers, patch_vary_headers
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from chat import events, history, pages, quotas
+from chat import events, history, moderating, pages, quotas, retention
 from chat.forms import QuestionForm
 from chat.generation import Question, start_conversation, start_generation
-from chat.models import Conversation, Generation, Message, Status
+from chat.models import Conversation, Generation, Message, Status, User
 from chat.refusals import KeyReusedError, RefusedError
 from chat.runner import runner
 from chat.views.assistants import assistants_to_choose
@@ -138,7 +138,7 @@ def send(
     status, refusal = 422, None
     if form.is_valid():
         try:
-            return answer_with_turns(request, store(form.question()), 2)
+            return answer_with_turns(request, _moderated(user_of(request), form.question(), store, conversation), 2)
         except RefusedError as error:
             refusal = error
             status, reason = words_of(error)
@@ -148,6 +148,21 @@ def send(
     if wants_json(request):
         return with_retry_after(JsonResponse({"errors": form.errors}, status=status), refusal)
     return with_retry_after(show(form, status), refusal)
+
+
+def _moderated(
+    user: User, question: Question, store: Callable[[Question], Generation], conversation: Conversation | None
+) -> Generation:
+    """Store the question if moderation lets it be sent; what it flagged is written down with it.
+
+    Raises:
+        RefusedError: it is not sent.
+    """
+    found = moderating.check_question(user, question.content, conversation)
+    generation = store(question)
+    if found and generation.message.parent:
+        moderating.flag_question(generation.message.parent, user, found)
+    return generation
 
 
 def answer_with_turns(request: HttpRequest, generation: Generation, count: int) -> HttpResponse:
@@ -183,8 +198,10 @@ def render_page(
     assistants = assistants_to_choose(request)
     form = form or QuestionForm(assistants=assistants_for(request), conversation=conversation)
     chosen = chosen_assistant(request, assistants, conversation, form)
+    keeping = retention.keeping_for(user) if conversation else None
     context: dict[str, Any] = {
         "conversation": conversation,
+        "goes_at": keeping.goes_at(conversation) if keeping and conversation else None,
         "listing": shown_listing(request),
         "assistants": assistants,
         "assistant": chosen,

@@ -58,6 +58,7 @@ CHAT_PAGES: dict[str, Show] = {
     "found in the dialog": states.search_dialog("bold"),
     "nothing found in the dialog": states.search_dialog("zzzz"),
     "share dialog": states.share_dialog,
+    "announced": states.announced,
 }
 """In columns that lie beside each other on a desktop and over each other on a phone."""
 PLAIN_PAGES: dict[str, Show] = {
@@ -173,5 +174,17 @@ ADMIN_PAGES: dict[str, Show] = {
     "admin health": at("/admin/health/"),
     "admin settings": at("/admin/settings/"),
     "admin settings, filtered": states.settings_filtered,
+    "admin retention": at("/admin/retention/"),
+    "admin rules of retention": at("/admin/chat/retentionrule/"),
+    "admin new rule of retention": at("/admin/chat/retentionrule/add/"),
+    "admin holds": at("/admin/chat/legalhold/"),
+    "admin new hold": at("/admin/chat/legalhold/add/"),
+    "admin audit log": at("/admin/chat/auditentry/"),
+    "admin banners": at("/admin/chat/banner/"),
+    "admin new banner": at("/admin/chat/banner/add/"),
+    "admin preview of a banner": states.banner_preview,
+    "admin flags": at("/admin/chat/moderationflag/"),
+    "admin rules of moderation": at("/admin/chat/moderationrule/"),
+    "admin new rule of moderation": at("/admin/chat/moderationrule/add/"),
 }
 PAGES = {**CHAT_PAGES, **PLAIN_PAGES, **NEWCOMER_PAGES, **PUBLIC_PAGES}

@@ -11,6 +11,15 @@ from tests.browser.visiting import ANSWER, Visit
 
 Show = Callable[[Visit], None]
 REFUSED_UPLOAD = Path(__file__)
+_BANNER = """<div class="banner banner-{level}" data-banner="{level}"><svg class="i" aria-hidden="true"><use
+href="#i-{icon}"></use></svg><p>The site is down on <strong>Friday</strong>, see <a href="https://example.org">the
+plan</a>, or <code>ask</code>.</p><form method="post" action="/banners/dismiss/"><button class="icon-btn"
+aria-label="Dismiss this announcement"><svg class="i i-sm" aria-hidden="true"><use href="#i-close"></use></svg></button>
+</form></div>"""
+BANNERS = "".join(
+    _BANNER.format(level=level, icon=icon) for level, icon in (("danger", "alert"), ("warn", "alert"), ("info", "info"))
+)
+"""What templates/_banners.html makes of three, for an open page."""
 
 
 def at(path: str) -> Show:
@@ -304,6 +313,25 @@ def admin_numbers(visit: Visit) -> None:
     visit.go("/admin/?range=90d")
     visit.click(".numbers summary")
     expect(visit.page.locator(".numbers table")).to_be_visible()
+
+
+def announced(visit: Visit) -> None:
+    """Announcements of all levels, as an open page that hears of them shows them."""
+    visit.page.route("**/banners/", lambda route: route.fulfill(body=BANNERS, content_type="text/html"))
+    visit.go("/")
+    with visit.page.expect_response("**/banners/"):
+        visit.page.evaluate("document.dispatchEvent(new CustomEvent('chat:banners'))")
+    expect(visit.page.locator(".banner")).to_have_count(3)
+
+
+def banner_preview(visit: Visit) -> None:
+    """What the button of the form shows in another tab, here in this one."""
+    visit.go("/admin/chat/banner/add/")
+    visit.page.fill("#id_text", "The site is down on **Friday**, see [the plan](https://example.org).")
+    visit.page.select_option("#id_level", "danger")
+    visit.page.evaluate("document.querySelector('[formaction]').removeAttribute('formtarget')")
+    visit.click("[formaction]")
+    expect(visit.page.locator(".preview .banner")).to_have_count(2)
 
 
 def admin_form(model: str) -> Show:

@@ -24,6 +24,8 @@ TABLE = {
     "chat:user_events": "user",
     "chat:live_events": "staff",
     "chat:search": "user",
+    "chat:banners": "public",
+    "chat:dismiss_banner": "public",
     "chat:preferences": "user",
     "chat:looks": "user",
     "chat:sign_out_elsewhere": "user",
@@ -116,6 +118,8 @@ def path(name: str, conversation: Conversation) -> str:
         "url": "x",
         "id": 1,
         "number": 1,
+        "hold": 1,
+        "conversation": conversation.pk,
     }
     if "<" in name:  # the admin's own fallbacks have no name
         return reverse("admin:index") + "anything/"

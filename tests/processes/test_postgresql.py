@@ -12,8 +12,10 @@ from tests.processes.site import ROOT
 FILES = ["test_generation", "test_queue", "test_races", "test_runner", "test_search", "test_quotas", "test_audit"]
 FILES += ["test_versions", "test_assistant_form", "test_rehearsals"]
 FILES += ["test_rollups", "test_overview", "test_usage_page", "test_prices"]
+FILES += ["test_retention", "test_holds", "test_moderating"]
 CHOSEN = "TestClaim or TestEnd or test_runner or cancel or claims or reaped or two_tabs or stored_before or at_once"
 CHOSEN += " or test_search or TestWork or test_rollups or test_overview or test_usage_page or test_prices"
+CHOSEN += " or test_retention or test_holds or test_moderating"
 
 
 def test_it_works(postgresql):

@@ -22,5 +22,10 @@ class Command(BaseCommand):
         head = AuditHead.objects.filter(pk=1).first()
         if head is None or head.number == 0:
             self.stdout.write("The audit log is empty.")
+            return
+        begin = audit.anchor().number
+        if begin:
+            self.stdout.write(f"Entries 1 to {begin} were purged, as the log itself says ({audit.PURGED}).")
+            self.stdout.write(f"Entries {begin + 1} to {head.number}, whole. Newest seal: {head.seal}")
         else:
             self.stdout.write(f"{head.number} entries, whole. Newest seal: {head.seal}")

@@ -88,6 +88,7 @@ export class ChatLog extends HTMLElement {
       "conversation.updated": (data) => this.dispatch("chat:conversation", data),
       "conversation.restored": (data) => this.dispatch("chat:conversation", { ...data, restored: true }),
       "conversation.folders": () => this.dispatch("chat:folders"),
+      "banner.changed": () => this.dispatch("chat:banners"),
       "conversation.deleted": (data) => this.dispatch("chat:deleted", data),
       "stream-error": (data) => data.condition === "forbidden" && this.askWhoWeAre(),
     };

@@ -185,7 +185,11 @@ export class Branch {
     const reader = this.of(data.message);
     reader.heardAt = this.now;
     if (kind === "message.delta") reader.read(data);
-    else if (kind === "message.finished") reader.end = data.length;
+    else if (kind === "message.finished") {
+      // Moderation put other words in its place: nothing of what is here is part of it.
+      if (data.replaced) reader.replace("", false);
+      reader.end = data.length;
+    }
     else if (kind === "message.continued") reader.end = null;
   }
 
