@@ -133,18 +133,19 @@ class TestRanges:
 
 class TestPage:
     def test_it_works(self, home, alice, echo, ask):
-        ask(echo, "What is *written* now?")
+        asked = ask(echo, "What is *written* now?")
         keep([make_record(timezone.now(), user_id=alice.pk, cost=Decimal("1.5"), first_text_ms=800)])
         page = home().content.decode()
         for text in (
             "Overview",
             "1.50 USD",
-            "What is *written* now?",
+            name_of(asked.message.conversation_id),
             "1 answer in progress",
             "alice",
             "Recent actions",
         ):
             assert text in page
+        assert "What is" not in page
         assert 'id="nav-sidebar"' in page
         assert "style=" not in page
 
