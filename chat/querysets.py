@@ -72,7 +72,7 @@ class ConversationQuerySet(QuerySet["Conversation"]):
 
     def not_held(self) -> ConversationQuerySet:
         """Leave out what a legal hold keeps: of its owner, of itself, of the conversation it was set aside from."""
-        active = apps.get_model("chat", "LegalHold")._default_manager.active()  # type: ignore[attr-defined]
+        active = apps.get_model("chat", "LegalHold")._default_manager.active()
         return self.exclude(
             Exists(active.filter(person=OuterRef("owner")))
             | Exists(active.filter(conversation=OuterRef("pk")))

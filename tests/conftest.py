@@ -9,9 +9,9 @@ import pytest
 from django.test import Client
 
 from backends import chat_backends
-from chat import events, remembered
+from chat import banners, events, remembered, retention
 from chat.generation import Question, start_conversation
-from chat.models import Assistant, Conversation, Generation, User
+from chat.models import Assistant, Conversation, Generation, Kept, User
 from chat.runner import runner
 
 PASSWORD = "a-long-enough-password"
@@ -27,6 +27,9 @@ def _fresh_backends() -> Iterator[None]:
 
 @pytest.fixture
 def alice(db: None) -> User:
+    # What is read once in a while was read, as on a site that runs.
+    banners.on_now()
+    retention.rules(Kept.CONVERSATIONS)
     return User.objects.create_user("alice", "alice@example.org", PASSWORD)
 
 

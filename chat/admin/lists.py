@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from django.contrib.admin import EmptyFieldListFilter, FieldListFilter
@@ -73,13 +73,13 @@ class RecentValuesFilter(FieldListFilter):
         newest = model._default_manager.order_by("-pk").values_list(field_path, flat=True)[:LOOKED_AT]
         self.values = sorted({*map(str, newest), *([str(self.chosen)] if self.chosen is not None else [])})
 
-    def expected_parameters(self) -> list[str]:
+    def expected_parameters(self) -> list[str | None]:
         return [self.lookup_kwarg]
 
     def has_output(self) -> bool:
         return len(self.values) > 1
 
-    def choices(self, changelist: Any) -> Iterable[Any]:
+    def choices(self, changelist: Any) -> Iterator[Any]:
         everything = changelist.get_query_string(remove=[self.lookup_kwarg])
         yield {"selected": self.chosen is None, "query_string": everything, "display": _("All")}
         for value in self.values:
@@ -97,7 +97,7 @@ class DoneFilter(EmptyFieldListFilter):
     left: str | Promise = ""
     done: str | Promise = ""
 
-    def choices(self, changelist: Any) -> Iterable[Any]:
+    def choices(self, changelist: Any) -> Iterator[Any]:
         words = {"1": self.left, "0": self.done}
         for choice, value in zip(super().choices(changelist), (None, "1", "0"), strict=True):
             yield choice if value is None else {**choice, "display": words[value]}
@@ -111,7 +111,7 @@ FieldListFilter.register(
 
 def is_ordered(model: type[Model], name: str) -> bool:
     """Tell whether an index has the rows in the order of this column, so that a page of them is not sorted first."""
-    field = next((one for one in model._meta.concrete_fields if name in (one.name, one.attname)), None)
+    field: Any = next((one for one in model._meta.concrete_fields if name in (one.name, one.attname)), None)
     if field is None:
         return False
     if field.primary_key or field.unique or field.db_index:
@@ -133,7 +133,7 @@ class Listed(ModelAdmin):  # type: ignore[type-arg]
     finds_conversations = False
     """Whether a search is for the titles and owners of the conversations that the rows are messages of."""
 
-    def get_sortable_by(self, request: HttpRequest) -> Sequence[str]:
+    def get_sortable_by(self, request: HttpRequest) -> Any:
         shown = [name for name in super().get_sortable_by(request) if isinstance(name, str)]
         return [name for name in shown if not self.is_long or is_ordered(self.model, self._column(name))]
 
