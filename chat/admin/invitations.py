@@ -20,6 +20,7 @@ from django.utils.translation import ngettext
 from chat import invitations, rights
 from chat.admin.common import actor_of
 from chat.admin.inviting import InviteForm
+from chat.admin.lists import Listed
 from chat.invitations import InvitationGoneError, Made
 from chat.models import Invitation, InvitationState
 from chat.signup import has_mail
@@ -49,12 +50,11 @@ class InvitationStateFilter(admin.SimpleListFilter):
 
 
 @admin.register(Invitation)
-class InvitationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class InvitationAdmin(Listed):
     list_display = ["whom", "state", "in_groups", "times", "accepted_by", "expires_at", "mailed_at", "created_by"]
     list_filter = [InvitationStateFilter, "groups", "created_at"]
     list_select_related = ["created_by"]
     list_per_page = 50
-    show_full_result_count = False
     search_fields = ["email", "note", "accepted__username"]
     fields = ["whom", "state", "in_groups", "times", "accepted_by", "note", "created_by", "created_at"]
     readonly_fields = ["whom", "state", "in_groups", "times", "accepted_by", "created_at", "mailed_at", "revoked_at"]

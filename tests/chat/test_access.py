@@ -120,6 +120,7 @@ def path(name: str, conversation: Conversation) -> str:
         "id": 1,
         "number": 1,
         "hold": 1,
+        "part": "days",
         "conversation": conversation.pk,
     }
     if "<" in name:  # the admin's own fallbacks have no name
