@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from django.contrib import messages
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from chat import witness
 from chat.admin.lists import Listed, RecentValuesFilter
@@ -65,14 +65,14 @@ class WithAnswersAdmin(Audited):
         held = [str(HeldError(hold)) for hold in holds_on(objs)]
         return names, counts, missing - going, [*protected, *held]
 
-    def delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+    def delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         try:
             return super().delete_view(request, *args, **kwargs)
         except HeldError as error:  # set a moment ago
             self.message_user(request, str(error), messages.ERROR)
             return HttpResponseRedirect(request.path)
 
-    def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+    def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         try:
             return super().changelist_view(request, *args, **kwargs)
         except HeldError as error:
