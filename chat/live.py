@@ -21,6 +21,7 @@ from backends import chat_backends
 from chat import events
 from chat.backend_health import Health, health
 from chat.models import Assistant, DraftPiece, Drain, Generation, Message, Status
+from chat.reading import name_of
 from chat.usage import BYTES_PER_TOKEN
 
 SHOWN = 100
@@ -50,7 +51,7 @@ class Answer:
     worker: str
     """The process that writes it: host and process id."""
     conversation: str = ""
-    """Its id and title, for those who may see them."""
+    """Its id, and what the admin calls it, for those who may see conversations."""
     title: str = ""
 
 
@@ -150,7 +151,7 @@ def as_data(now: Board, *, with_titles: bool) -> dict[str, Any]:
 _FIELDS = (
     *("pk", "status", "stage", "stage_position", "queued_at", "started_at", "first_delta_at", "worker", "backend"),
     *("assistant_id", "assistant_name", "cost", "parameters", "message__conversation__owner__username"),
-    *("message__conversation_id", "message__conversation__title", "message__conversation__deleted_at"),
+    *("message__conversation_id", "message__conversation__deleted_at"),
     "message__parent__parent__generation__input_tokens",
     "message__parent__parent__generation__output_tokens",
 )
@@ -187,7 +188,7 @@ def _answer(row: dict[str, Any], tokens: int, assistant: Assistant | None, now: 
         cost=str(_cost(row, tokens, assistant)),
         worker=":".join(row["worker"].split(":")[:2]),
         conversation=str(row["message__conversation_id"]) if is_there else "",
-        title=row["message__conversation__title"] if is_there else "",
+        title=name_of(row["message__conversation_id"]) if is_there else "",
     )
 
 

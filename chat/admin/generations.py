@@ -20,7 +20,7 @@ from chat.models import Generation, User
 
 @admin.register(Generation)
 class GenerationAdmin(ReadOnlyAdmin):
-    finds_conversations = True
+    finds_owners = True
     list_display = [
         "conversation",
         "owner",
@@ -44,7 +44,8 @@ class GenerationAdmin(ReadOnlyAdmin):
         "is_imported",
         "queued_at",
     ]
-    search_fields = ["message__conversation__owner__username", "model", "worker"]
+    search_fields = ["message__conversation__owner__username", "message__conversation__owner__email"]
+    search_help_text = _("Names and addresses of people.")
     exclude = ["message"]
     readonly_fields = ["conversation", "owner", "state", "first_delta_ms", "duration"]
     actions = ["cancel_selected"]

@@ -14,12 +14,12 @@ from django.http import HttpRequest
 from django.utils.functional import Promise, cached_property
 from django.utils.translation import gettext_lazy as _
 
-from chat.models import Conversation
+from chat.models import User
 
 MOST_COUNTED = 10_000
 """Rows that are counted; how many more there are, only PostgreSQL tells, about."""
-MOST_CONVERSATIONS = 1_000
-"""In which a search looks, the newest."""
+MOST_PEOPLE = 200
+"""Whose conversations a search looks into, who signed in last first."""
 LOOKED_AT = 2_000
 """The newest rows, by which a filter knows what values there are."""
 
@@ -130,8 +130,8 @@ class Listed(ModelAdmin):  # type: ignore[type-arg]
     is_long = False
     """Whether there may be millions of rows: then it is sorted only by columns that have an index."""
 
-    finds_conversations = False
-    """Whether a search is for the titles and owners of the conversations that the rows are messages of."""
+    finds_owners = False
+    """Whether a search is for the owners of the conversations that the rows are messages of."""
 
     def get_sortable_by(self, request: HttpRequest) -> Any:
         shown = [name for name in super().get_sortable_by(request) if isinstance(name, str)]
@@ -140,18 +140,17 @@ class Listed(ModelAdmin):  # type: ignore[type-arg]
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """Search; with ``finds_conversations``, the conversations first, and then what is in those that were found.
+        """Search; with ``finds_owners``, the people first, and then what is in the conversations of those found.
 
-        Joined to millions of rows, the search of the titles would be made for each of them.
+        Joined to millions of rows, the search of the names would be made for each of them.
         """
-        if not (self.finds_conversations and search_term.strip()):
+        if not (self.finds_owners and search_term.strip()):
             return super().get_search_results(request, queryset, search_term)
-        found = Conversation.objects.order_by("-updated_at")
+        found = User.objects.order_by("-last_login", "pk")
         for word in search_term.split():
-            who = Q(owner__username__icontains=word) | Q(owner__email__icontains=word)
-            found = found.filter(Q(title__icontains=word) | who)
-        pks = list(found.values_list("pk", flat=True)[:MOST_CONVERSATIONS])
-        return queryset.filter(message__conversation__in=pks), False
+            found = found.filter(Q(username__icontains=word) | Q(email__icontains=word))
+        pks = list(found.values_list("pk", flat=True)[:MOST_PEOPLE])
+        return queryset.filter(message__conversation__owner__in=pks), False
 
     def _column(self, name: str) -> str:
         """Return the column that a column of the list is sorted by."""

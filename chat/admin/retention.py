@@ -135,7 +135,7 @@ def held(request: HttpRequest, hold: int, conversation: Any) -> HttpResponse:
     shown = get_object_or_404(holds.held_by(found).select_related("owner", "assistant"), pk=conversation)
     newest = history.branch(shown, shown.leaf_id, settings.CHAT_HISTORY_MESSAGES)
     target = Target(kind="conversation", id=str(shown.pk))  # its owner is not told of a hold
-    audit.append("transcript.read", user, target, hold=found.pk)
+    audit.append("hold.read", user, target, hold=found.pk)
     context = {
         **admin.site.each_context(request),
         "title": _("Held conversation"),

@@ -115,7 +115,6 @@ def path(name: str, conversation: Conversation) -> str:
         "object_id": conversation.leaf_id,
         "app_label": "chat",
         "content_type_id": 1,
-        "part": "backends",
         "url": "x",
         "id": 1,
         "number": 1,

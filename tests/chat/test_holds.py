@@ -150,7 +150,7 @@ class TestAdmin:
         assert address in page
         assert "(deleted by its owner)" in page
         assert "Hello there" in client.get(address).content.decode()
-        entry = AuditEntry.objects.get(action="transcript.read")
+        entry = AuditEntry.objects.get(action="hold.read")
         assert (entry.target_id, entry.detail, entry.concerns_id) == (str(conversation.pk), {"hold": made.pk}, None)
         client.post(
             reverse("admin:chat_legalhold_changelist"), {"action": "lift_selected", "_selected_action": [made.pk]}
