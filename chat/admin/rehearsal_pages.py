@@ -16,7 +16,7 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import ngettext, pgettext
 
 from backends import chat_backends
 from chat import audit
@@ -94,7 +94,7 @@ def compare(request: HttpRequest, rehearsal: Rehearsal) -> HttpResponse:
         may_open=user.has_perm(opening.PERMISSION),
         minutes=round(opening.OPEN_FOR.total_seconds() / 60),
         votes=[(value, label, totals.votes[value]) for value, label in Choice.choices],
-        sides=[(_("Old"), totals.old), (_("New"), totals.new)],
+        sides=[(pgettext("an answer", "Old"), totals.old), (pgettext("an answer", "New"), totals.new)],
         can_switch=bool(rehearsal.assistant_id) and user.has_perm("chat.change_assistant"),
         may_delete=user.has_perm("chat.delete_rehearsal"),
         new_backend=chat_backends.label(rehearsal.candidate["backend"]),

@@ -10,6 +10,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from chat.models.people import User
 from chat.querysets import InvitationQuerySet
@@ -57,10 +58,10 @@ class SignupPolicy(models.Model):
 
 
 class InvitationState(models.TextChoices):
-    OPEN = "open", _("open")
+    OPEN = "open", pgettext_lazy("an invitation", "open")
     USED = "used", _("used")
     EXPIRED = "expired", _("expired")
-    REVOKED = "revoked", _("revoked")
+    REVOKED = "revoked", pgettext_lazy("an invitation", "revoked")
 
 
 class Invitation(models.Model):

@@ -303,14 +303,14 @@ class TestStream:
             frame = await watcher.hears("live.snapshot")
         data = json.loads(frame.split("data: ")[1].split("\n")[0])
         assert data["answers"][0]["person"] == "alice"
-        assert data["answers"][0]["title"] == called(running)
+        assert data["answers"][0]["title"] == await sync_to_async(called)(running)
 
     async def test_titles_need_a_permission(self, db, running):
         async with Watcher(await sync_to_async(helper)("view_generation")) as watcher:
             await sync_to_async(live.tell_watchers)()
             frame = await watcher.hears("live.snapshot")
         assert '"alice"' in frame
-        assert called(running) not in frame
+        assert await sync_to_async(called)(running) not in frame
 
     @pytest.mark.parametrize("lost", ["view_generation", "staff", "view_conversation"])
     async def test_who_may_no_longer_is_sent_away(self, db, running, lost):
