@@ -81,7 +81,7 @@ UNSPOKEN = {"script", "style", "code", "kbd", "template"}
 # Names, signs and what people typed.
 NAMES = re.compile(
     r"chatsite|Echo|Scripted|alice|charlie|staff|example|org|English|Hello there|What is this|Markdown|CHAT_BACKENDS"
-    r"|.*\| Can [a-z ]+|settings|Enter|Ctrl|Esc|Top P|URL|ID|UTC|ms|md5|JSON|HTML|\w+\*{3,}",
+    r"|.*\| Can [a-z ]+|settings|Enter|Ctrl|Esc|Top P|URL|ID|UTC|USD|Redis|SQLite|MB|ms|md5|JSON|HTML|\w+\*{3,}",
     re.IGNORECASE,
 )
 
@@ -102,7 +102,7 @@ class Words(HTMLParser):
         skips = tag in UNSPOKEN or (attributes.get("lang") == "en" and tag != "html")
         if not skipped and not skips:
             self.said += [value or "" for name, value in attrs if name in SPOKEN_ATTRIBUTES]
-            if attributes.get("type") in {"submit", "button", "reset"}:
+            if tag == "input" and attributes.get("type") in {"submit", "button", "reset"}:
                 self.said.append(attributes.get("value") or "")
         if tag not in self.VOID:
             self.stack.append((tag, skips))
@@ -144,9 +144,14 @@ DJANGO_ONLY_ENGLISH = {"Search", "True", "False", "Toggle all models", "email ad
 """What Django has not translated itself."""
 ADMIN_PAGES = [
     "index", "chat_assistant_changelist", "chat_assistant_add", "chat_assistant_change", "chat_conversation_changelist",
-    "chat_conversation_change", "chat_generation_changelist", "chat_generation_change", "chat_user_changelist",
+    "open_conversation", "chat_generation_changelist", "chat_generation_change", "chat_user_changelist",
     "chat_user_add", "chat_user_change", "auth_group_changelist", "auth_group_add", "chat_feedback_changelist",
-    "chat_share_changelist",
+    "chat_share_changelist", "live", "health", "settings", "usage", "signup_policy", "retention_page",
+    "export_feedback", "chat_quota_changelist", "chat_quota_add", "chat_usagerecord_changelist", "chat_auditentry_changelist",
+    "chat_drain_changelist", "chat_price_changelist", "chat_invitation_changelist", "chat_invitation_add",
+    "chat_rehearsal_changelist", "chat_rehearsal_add", "chat_assistant_versions", "chat_retentionrule_changelist",
+    "chat_legalhold_changelist", "chat_legalhold_add", "chat_banner_changelist", "chat_banner_add",
+    "chat_moderationflag_changelist", "chat_moderationrule_changelist", "chat_moderationrule_add",
 ]  # fmt: skip
 
 
@@ -261,7 +266,8 @@ def test_the_admin_speaks_korean(client, staff, conversation, no_runner, name):
     generation = Generation.objects.get()
     ids = {
         "chat_assistant_change": generation.assistant_id,
-        "chat_conversation_change": conversation.pk,
+        "chat_assistant_versions": generation.assistant_id,
+        "open_conversation": conversation.pk,
         "chat_generation_change": generation.pk,
         "chat_user_change": staff.pk,
     }

@@ -13,7 +13,7 @@ from django.shortcuts import get_object_or_404
 from django.urls import path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext as _now
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
@@ -96,7 +96,7 @@ class AssistantAdmin(Priced, Audited):
     @admin.display(description=_("order"))
     def place(self, assistant: Assistant) -> SafeString:
         """Buttons to move it; a script adds that it can be dragged."""
-        up, down = _now("Move %s up") % assistant.name, _now("Move %s down") % assistant.name
+        up, down = gettext("Move %s up") % assistant.name, gettext("Move %s down") % assistant.name
         return format_html(
             '<span class="place" data-place="{0}" data-name="{4}">'
             '<button type="submit" name="move" value="{0}:up" formaction="{1}" aria-label="{2}">↑</button>'
@@ -164,7 +164,7 @@ class AssistantAdmin(Priced, Audited):
         elif all(one.isdecimal() for one in wanted):
             ordering.arrange([int(one) for one in wanted], user)
         else:
-            return HttpResponse(_now("This is no order of assistants."), status=400, content_type="text/plain")
+            return HttpResponse(gettext("This is no order of assistants."), status=400, content_type="text/plain")
         if "application/json" in request.headers.get("Accept", ""):
             order = Assistant.objects.order_by("order", "name").values_list("pk", flat=True)
             return JsonResponse({"order": list(order)})

@@ -9,7 +9,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import UploadedFile
-from django.utils.translation import gettext as _now
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from backends import chat_backends
@@ -68,7 +68,7 @@ class QuestionsForm(forms.Form):
         assert isinstance(source, forms.ChoiceField)
         assert isinstance(whose, forms.ChoiceField)
         if self.chosen:
-            named = _now("of the conversations that I selected (%d)") % len(self.chosen)
+            named = gettext("of the conversations that I selected (%d)") % len(self.chosen)
             source.choices = [("selected", named), *source.choices]  # type: ignore[misc]
             source.initial = "selected"
         if not person.has_perm("chat.view_others_conversations"):
@@ -101,9 +101,9 @@ class QuestionsForm(forms.Form):
             self.add_error("typed", error)
             return False
         if not self.questions:
-            self.add_error("typed" if source == "typed" else "source", _now("There are no such questions."))
+            self.add_error("typed" if source == "typed" else "source", gettext("There are no such questions."))
         elif of_others(self.questions, self.person) and len(self.cleaned_data.get("reason", "")) < LEAST_REASON:
-            self.add_error("reason", _now("Say in a few words why: some of these conversations are other people's."))
+            self.add_error("reason", gettext("Say in a few words why: some of these conversations are other people's."))
             return False
         return bool(self.questions)
 

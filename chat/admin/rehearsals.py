@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpRespons
 from django.shortcuts import get_object_or_404, render
 from django.urls import path, reverse
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext as _now
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST, require_safe
 
@@ -88,7 +88,7 @@ class RehearsalAdmin(Audited):
         return names, {str(Rehearsal._meta.verbose_name_plural): len(names)}, set(), []
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        return super().changelist_view(request, {"title": _now("Rehearsals"), **(extra_context or {})})
+        return super().changelist_view(request, {"title": gettext("Rehearsals"), **(extra_context or {})})
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         """Choose an assistant, the settings of another one to try, and the questions."""
@@ -108,7 +108,7 @@ class RehearsalAdmin(Audited):
                     start(made, questions.questions, questions.cleaned_data.get("reason", ""))
                 runner.wake()
                 return HttpResponseRedirect(reverse("admin:chat_rehearsal_change", args=[made.pk]))
-        context = {"title": _now("New rehearsal"), "what": what, "questions": questions, "selected": selected}
+        context = {"title": gettext("New rehearsal"), "what": what, "questions": questions, "selected": selected}
         return render(request, "admin/chat/rehearsal/new.html", pages.context_of(request, None, **context))
 
     def prepare_view(self, request: HttpRequest) -> HttpResponse:
@@ -121,9 +121,9 @@ class RehearsalAdmin(Audited):
             for name, found in errors.items():
                 messages.error(request, f"{form.fields[name].label}: {' '.join(found)}")
             page = reverse("admin:chat_assistant_change", args=[obj.pk]) if obj else reverse("admin:chat_assistant_add")
-            messages.warning(request, _now("Nothing was rehearsed, and what you changed is not stored."))
+            messages.warning(request, gettext("Nothing was rehearsed, and what you changed is not stored."))
             return HttpResponseRedirect(page)
-        made = make(cast("User", request.user), obj, deciding(assistant), _now("the edited form of %s") % assistant)
+        made = make(cast("User", request.user), obj, deciding(assistant), gettext("the edited form of %s") % assistant)
         return HttpResponseRedirect(reverse("admin:chat_rehearsal_change", args=[made.pk]))
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from io import StringIO
 
@@ -11,7 +12,9 @@ from django.db import connection, transaction
 from django.urls import reverse
 
 from chat import audit
+from chat.admin.audit import ACTS
 from chat.models import AppendOnlyError, AuditEntry, AuditHead, Generation
+from tests.browser.site import ROOT
 from tests.chat.test_races import at_once
 from tests.conftest import PASSWORD
 
@@ -155,3 +158,10 @@ class TestWitness:
             str(generation.pk),
             alice.pk,
         )
+
+
+def test_every_act_has_words():
+    sources = "\n".join(path.read_text() for path in (ROOT / "chat").rglob("*.py") if "migrations" not in path.parts)
+    acts = set(re.findall(r'(?:audit\.append\(|_ACTION = |act = |else )\s*"([a-z]+(?:\.[a-z_]+)?)"', sources))
+    assert {"login", "transcript.read", "moderation.flagged"} <= acts
+    assert {act for act in acts if "." in act} - ACTS.keys() == set()
