@@ -57,6 +57,19 @@ SHOTS = (
     Shot("your-data", "/data/"),
     Shot("settings", "/settings/"),
     Shot("settings-phone-dark", "/settings/", is_dark=True, is_phone=True),
+    Shot("admin-home", "/admin/"),
+    Shot("admin-home-dark", "/admin/", is_dark=True),
+    Shot("admin-home-phone", "/admin/", is_phone=True),
+    Shot("admin-live", "/admin/live/"),
+    Shot("admin-health", "/admin/health/"),
+    Shot("admin-settings", "/admin/settings/"),
+    Shot("admin-usage", "/admin/usage/"),
+    Shot("admin-assistants", "/admin/chat/assistant/"),
+    Shot("admin-people", "/admin/chat/user/"),
+    Shot("admin-feedback", "/admin/chat/feedback/"),
+    Shot("admin-rehearsal", "/admin/chat/rehearsal/add/"),
+    Shot("admin-retention", "/admin/retention/"),
+    Shot("admin-moderation", "/admin/chat/moderationrule/add/"),
     Shot("admin-quota", "/admin/chat/quota/add/"),
     Shot("admin-assistant", "/admin/chat/assistant/1/change/"),
     Shot("admin-generations", "/admin/chat/generation/"),
@@ -93,6 +106,7 @@ def _set_up(site: Site) -> dict[str, str]:
     command = [sys.executable, "-m", "bench.demo", "seoyeon"]
     done = subprocess.run(command, env=site.environment, cwd=ROOT, capture_output=True, text=True, check=True)
     paths: dict[str, str] = json.loads(done.stdout)
+    subprocess.run([sys.executable, "-m", "bench.office"], env=site.environment, cwd=ROOT, check=True)
     return paths
 
 

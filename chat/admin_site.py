@@ -32,12 +32,16 @@ class Page:
     title: str | Promise
     """In the menu; empty for what is no page of its own, a fragment or a download."""
     view: View
+    place: int
+    """In the menu, from above."""
 
 
 _pages: list[Page] = []
 
 
-def page(route: str, *, permission: str, title: str | Promise = "", name: str = "") -> Callable[[View], View]:
+def page(
+    route: str, *, permission: str, title: str | Promise = "", name: str = "", place: int = 0
+) -> Callable[[View], View]:
     """Register a view as a page of the admin, for those with the permission; its name is the view's.
 
     What the admin's templates need is ``admin.site.each_context(request)``.
@@ -45,7 +49,7 @@ def page(route: str, *, permission: str, title: str | Promise = "", name: str = 
 
     def register(view: View) -> View:
         own = name or cast("Any", view).__name__
-        _pages.append(Page(name=own, route=route, permission=permission, title=title, view=view))
+        _pages.append(Page(name=own, route=route, permission=permission, title=title, view=view, place=place))
         return view
 
     return register
@@ -77,6 +81,7 @@ class ChatAdminSite(admin.AdminSite):
         apps = super().get_app_list(request, app_label)
         user = cast("User", request.user)
         shown = [page for page in _pages if page.title and user.has_perm(page.permission)]
+        shown.sort(key=lambda page: page.place)
         if app_label is not None or not shown:
             return apps
         own = {

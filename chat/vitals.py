@@ -216,6 +216,13 @@ def _streams() -> Fact:
     return Fact(_("Open pages at this process"), str(open_stream_count()))
 
 
+_TELLING = {
+    *("authentication_failed", "backend_misconfigured", "backend_missing"),
+    *("backend_timeout", "backend_unavailable", "internal_error"),
+}
+"""Failures of a probe that an administrator is to look into, whether answers fare well or nobody asks for any."""
+
+
 def _backends() -> list[BackendFact]:
     aliases = list(chat_backends)
     states = BackendState.objects.in_bulk(aliases)
@@ -228,7 +235,7 @@ def _backend(alias: str, known: Health, state: BackendState | None, drained: set
     lights: dict[str, Light] = {"works": "good", "unknown": "off", "shaky": "fair", "down": "bad"}
     light = lights[known.level]
     code = state.error_code if state else ""
-    is_broken = code in {"authentication_failed", "backend_misconfigured", "backend_missing", "internal_error"}
+    is_broken = code in _TELLING
     figures = state.figures if state else {}
     if light in {"good", "off"} and (is_broken or figures.get("state") == "failed"):
         light = "fair"

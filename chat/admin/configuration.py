@@ -25,7 +25,7 @@ SOURCES: dict[str, str | Promise] = {
 }
 
 
-@page("settings/", permission="chat.view_settings", title=gettext_lazy("Settings"), name="settings")
+@page("settings/", permission="chat.view_settings", title=gettext_lazy("Settings"), name="settings", place=6)
 @require_safe
 def show_settings(request: HttpRequest) -> HttpResponse:
     """Show every setting that matters, without its secrets; nothing can be changed here."""

@@ -18,7 +18,7 @@ from chat.vitals import examine
 from chat.wording import health_words
 
 
-@page("health/", permission="chat.view_health", title=gettext_lazy("Health"), name="health")
+@page("health/", permission="chat.view_health", title=gettext_lazy("Health"), name="health", place=3)
 @require_safe
 def health(request: HttpRequest) -> HttpResponse:
     """Show how everything fares."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from django.contrib.admin import EmptyFieldListFilter, FieldListFilter
+from django.contrib.admin import EmptyFieldListFilter, FieldListFilter, ShowFacets
 from django.contrib.admin.options import ModelAdmin
 from django.core.paginator import Paginator
 from django.db import connections
@@ -125,6 +125,7 @@ class Listed(ModelAdmin):  # type: ignore[type-arg]
 
     paginator = BoundedPaginator
     show_full_result_count = False
+    show_facets = ShowFacets.NEVER  # a count for each value of each filter
     list_per_page = 50
     list_max_show_all = 200
     is_long = False

@@ -33,7 +33,7 @@ WORDS: dict[str, str | Promise] = {
 """What chat/live.js says."""
 
 
-@page("live/", permission="chat.view_generation", title=gettext_lazy("Live board"), name="live")
+@page("live/", permission="chat.view_generation", title=gettext_lazy("Live board"), name="live", place=1)
 @require_safe
 def live(request: HttpRequest) -> HttpResponse:
     """Show what is being written and what waits; chat/live.js keeps it as it is."""

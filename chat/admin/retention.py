@@ -147,7 +147,7 @@ def held(request: HttpRequest, hold: int, conversation: Any) -> HttpResponse:
     return render(request, "admin/chat/held.html", context)
 
 
-@page("retention/", permission="chat.view_retentionrule", title=_("Retention"))
+@page("retention/", permission="chat.view_retentionrule", title=_("Retention"), place=5)
 def retention_page(request: HttpRequest) -> HttpResponse:
     """Show what would go now, by which rule, what is held, and what went; or let it go now."""
     user = cast("User", request.user)

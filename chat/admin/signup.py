@@ -83,7 +83,7 @@ class PolicyForm(forms.Form):
         return self.cleaned_data
 
 
-@page("signup/", permission="chat.change_signuppolicy", title=_("Sign-up"))
+@page("signup/", permission="chat.change_signuppolicy", title=_("Sign-up"), place=4)
 def signup_policy(request: HttpRequest) -> HttpResponseBase:
     """Show who may make an account, or change it."""
     policy = signup.policy()

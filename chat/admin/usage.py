@@ -46,7 +46,7 @@ class UsageRecordAdmin(NeverChangingAdmin):
     search_fields = ["username", "assistant_name", "model"]
 
 
-@page("usage/", permission="chat.view_usagerecord", title=gettext_lazy("Usage"), name="usage")
+@page("usage/", permission="chat.view_usagerecord", title=gettext_lazy("Usage"), name="usage", place=2)
 @require_safe
 def usage_page(request: HttpRequest) -> HttpResponse:
     """Show what was used in some days: over time, by assistant, model and person."""
