@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import os
 import socket
 import threading
-import time
 import uuid
 from asyncio import new_event_loop
 from contextlib import suppress
@@ -22,12 +20,10 @@ from asgiref.sync import ThreadSensitiveContext, sync_to_async
 from django.conf import settings
 from django.db import Error, close_old_connections, connections
 
-from chat import banners, events, live, pieces, presence, probing, quotas, search
-from chat.deleting import purge_deleted
+from chat import presence, probing
 from chat.drafts import Drafts
-from chat.generation import end_answers_of_the_deactivated
-from chat.purging import Daily
-from chat.queue import DeathWatch, claim, renew, show_queue
+from chat.queue import claim
+from chat.rounds import Every, Rounds
 from chat.titles import improve_title
 from chat.workshop.working import Rehearsing
 from chat.writing import run_generation
@@ -39,9 +35,6 @@ logger = logging.getLogger(__name__)
 
 POLL_INTERVAL = 1.0
 """Seconds between two looks at the queue and at the rows that are ours, when nobody wakes us."""
-
-REVOCATION_INTERVAL = 3.0
-"""Seconds between two looks at who signed out, for all open streams: with hundreds of them, answers wait meanwhile."""
 
 PROBE_INTERVAL = 2.0
 """Seconds between two looks at which backends are to be probed."""
@@ -66,15 +59,11 @@ class Runner:
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._titles: set[asyncio.Task[None]] = set()
         self._renewed_at = 0.0
-        self._revoked_at = 0.0
-        self._shown_at = self._probed_at = -math.inf
+        self._probing = Every(PROBE_INTERVAL)
         self._probes: set[asyncio.Task[None]] = set()
         self._can_write = False
-        self._watch = DeathWatch()
-        self._backlog = search.Backlog()
+        self._rounds = Rounds()
         self._rehearsing = Rehearsing()
-        self._daily = Daily()
-        self._banners = banners.Watch()
         self.name = ""
         """Host, process id and a nonce; the ``worker`` of the generations that it runs."""
 
@@ -103,7 +92,7 @@ class Runner:
     def _start(self) -> None:
         started = threading.Event()
         self._stopping = False
-        self._shown_at = self._probed_at = -math.inf
+        self._rounds, self._probing = Rounds(), Every(PROBE_INTERVAL)
         self.name = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._thread = threading.Thread(target=self._run, args=[started], name="runner", daemon=True)
         self._thread.start()
@@ -191,12 +180,10 @@ class Runner:
             return
         self._renewed_at = now
         running = set(self._tasks)
-        ours = await sync_to_async(self._look_at_rows)(running)
-        for pk in running - ours:
+        for pk in await sync_to_async(self._rounds.make)(self.name, running):
             if task := self._tasks.get(pk):
                 task.cancel()
-        if now - self._probed_at >= PROBE_INTERVAL and not self._stopping:
-            self._probed_at = now
+        if not self._stopping and self._probing.is_due():
             for alias in await sync_to_async(probing.claim_due)(self.name):
                 probe = asyncio.create_task(probing.probe(alias), name=f"probe-{alias}")
                 self._probes.add(probe)
@@ -206,31 +193,6 @@ class Runner:
         self._probes.discard(probe)
         if not probe.cancelled() and (error := probe.exception()) is not None:
             logger.error("A probe could not be written down", exc_info=error)
-
-    def _look_at_rows(self, running: set[int]) -> set[int]:
-        if time.monotonic() - self._shown_at >= presence.INTERVAL:
-            self._shown_at = time.monotonic()
-            presence.show(self.name, len(running))
-        end_answers_of_the_deactivated()
-        ours = renew(self.name, running) if running else set()
-        if reaped := self._watch.reap(3 * settings.CHAT_HEARTBEAT_INTERVAL):
-            logger.warning("%s answers of a process that died were marked as interrupted", reaped)
-            pieces.delete_orphans()
-        if len(running) >= settings.CHAT_MAX_RUNNING:
-            show_queue()  # with room to spare, nobody waits for longer than a blink
-        if time.monotonic() - self._revoked_at >= REVOCATION_INTERVAL:
-            self._revoked_at = time.monotonic()
-            events.end_revoked_streams()
-            events.forget_unwatched()
-            self._banners.look()
-            quotas.settle_orphans()
-            quotas.forget_old_counters()
-        live.tell_watchers()
-        self._backlog.work()
-        purge_deleted()
-        for pk in self._daily.work(self.name):
-            self.cancel(pk)
-        return ours
 
     async def _drain(self) -> None:
         tasks = set(self._tasks.values())

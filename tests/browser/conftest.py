@@ -10,7 +10,16 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Playwright,
+    StorageState,
+    expect,
+    sync_playwright,
+)
 
 from tests.browser.site import PASSWORD, Site, chromium, collect_once
 
@@ -134,3 +143,12 @@ def sign_in(page: Page, site: Site, name: str = "alice") -> Page:
     own = [cookie for cookie in page.context.cookies() if cookie["name"] in {"sessionid", "csrftoken"}]
     _sessions[site.url, name] = own
     return page
+
+
+@pytest.fixture(scope="module")
+def session(browser, prepared_site) -> Iterator[StorageState]:
+    """Alice's, who signs in once for all tests."""
+    context = browser.new_context()
+    sign_in(context.new_page(), prepared_site)
+    yield context.storage_state()
+    leave(context)

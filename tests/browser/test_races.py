@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, StorageState, expect
+from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import leave, sign_in
+from tests.browser.conftest import sign_in
 from tests.browser.site import PASSWORD
 from tests.browser.test_chat import ANSWER, RUNNING, ask, numbers, wait_for_numbers
 
 QUESTION = "article[data-role=user]"
 EDITOR = ".edit textarea"
-
-
-@pytest.fixture(scope="module")
-def session(browser, prepared_site) -> Iterator[StorageState]:
-    """Alice's, who signs in once for all tests."""
-    context = browser.new_context()
-    sign_in(context.new_page(), prepared_site)
-    yield context.storage_state()
-    leave(context)
 
 
 @pytest.fixture
