@@ -70,7 +70,6 @@ class ConversationAdmin(WithAnswersAdmin, ReadOnlyAdmin):
     list_select_related = ["owner", "assistant"]
     list_filter = ["assistant", "is_archived", "created_at"]
     search_fields = ["owner__username", "owner__email"]
-    search_help_text = _("Names and addresses of people; what they wrote is not searched.")
     fields = ["name", "title", "owner", "assistant", "created_at", "updated_at", "transcript"]
     readonly_fields = ["name", "transcript"]
     actions = ["rehearse_selected"]

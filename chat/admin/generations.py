@@ -45,7 +45,6 @@ class GenerationAdmin(ReadOnlyAdmin):
         "queued_at",
     ]
     search_fields = ["message__conversation__owner__username", "message__conversation__owner__email"]
-    search_help_text = _("Names and addresses of people.")
     exclude = ["message"]
     readonly_fields = ["conversation", "owner", "state", "first_delta_ms", "duration"]
     actions = ["cancel_selected"]

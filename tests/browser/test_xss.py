@@ -173,12 +173,13 @@ def test_what_is_wrong_is_seen(page, site, watch):
     ask(page, site, "Hello", "echo")
     expect(page.locator(ANSWER)).to_have_attribute("data-status", "completed")
     page.evaluate("ran()")
-    page.evaluate("""() => {
-      const link = Object.assign(document.createElement("a"), { href: "javascript:1", id: "composer" });
+    # At once: what comes later may render the answer anew.
+    found = page.evaluate(f"""() => {{
+      const link = Object.assign(document.createElement("a"), {{ href: "javascript:1", id: "composer" }});
       document.querySelector("[data-prose] p").append(link, document.createElement("form"));
-      open("http://127.0.0.1:1/");
-    }""")
-    found = page.locator("[data-prose]").evaluate_all(f"(all) => all.flatMap({WRONG.strip()})")
+      return [...document.querySelectorAll("[data-prose]")].flatMap({WRONG.strip()});
+    }}""")
+    page.evaluate("open('http://127.0.0.1:1/')")
     assert sorted({what.split(":")[0] for what in found}) == ["attribute id", "element", "link"]
     until(lambda: bool(watch.ran and watch.asked))
 

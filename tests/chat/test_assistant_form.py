@@ -50,7 +50,7 @@ class TestForm:
             assert secret not in shown
         assert "https://••••••••@example.org/v1" in shown
         assert "CHAT_BACKENDS[&quot;echo&quot;][&quot;LIMITS&quot;]" in shown
-        assert "<td>77</td><td><code>CHAT_LIMITS</code>" in shown
+        assert '<td lang="en">77</td><td><code>CHAT_LIMITS</code>' in shown
         assert '<option value="small">' in shown
         assert "Not used lately" in shown
 

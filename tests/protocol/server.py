@@ -18,7 +18,7 @@ from chat.events.streams import PageListener
 CONVERSATION = UUID(int=1)
 CHANNEL = events.conversation_channel(CONVERSATION)
 LIST = events.user_channel(1)
-OWNER = SimpleNamespace(pk=1, password="")
+OWNER = SimpleNamespace(pk=1, password="", sessions_ended=0)
 UNFINISHED = {"queued", "in_progress"}
 PAGE = 8
 """Messages in a snapshot."""
