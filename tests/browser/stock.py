@@ -210,7 +210,7 @@ def _meet_others(owner: User, read: Conversation) -> dict[str, str]:
     from chat import invitations, reading
     from chat.models import Invitation, User
 
-    other, _ = User.objects.get_or_create(username="bob", defaults={"email": "bob@example.org"})
+    other, _ = User.objects.get_or_create(username="robin", defaults={"email": "robin@example.org"})
     theirs = _conversation(other, "Something private", ["Is this private?", "Yes."])
     reading.open_transcript(read, other, reason="You asked us to look at this answer.", ticket="T-1")
     group, _ = Group.objects.get_or_create(name="Editors")
