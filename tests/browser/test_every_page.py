@@ -12,6 +12,8 @@ from tests.browser.tour import contexts, stock, visit  # noqa: F401 - fixtures
 
 WIDE_PAGES = {**CHAT_PAGES, **NEWCOMER_PAGES, **ADMIN_PAGES}
 """Those that lie otherwise on a desktop than on a phone."""
+WIDE_IN_DARK = {*ADMIN_PAGES, "empty", "answered", "selecting"}
+"""Those whose colours are not looked at in dark on a phone."""
 NARROW = {"width": 320, "height": 640}
 """The smallest phone; also a window of 1280 pixels that is enlarged to 400 %."""
 AXE = Axe()
@@ -33,7 +35,7 @@ MEANT = {("region", "#row-menu")}
 @pytest.mark.parametrize("name", WIDE_PAGES)
 def test_on_a_desktop(visit, name):  # noqa: F811
     page = visit(name, WIDE_PAGES[name], "light-desktop").page
-    found = complaints_in_both_themes(page)
+    found = complaints_in_both_themes(page) if name in WIDE_IN_DARK else complaints(page)
     assert not found, "\n".join(found)
 
 
