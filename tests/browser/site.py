@@ -64,7 +64,7 @@ class Site:
         self.manage("migrate", "--verbosity", "0")
         self.manage("seed_assistants")
         if static:
-            shutil.copytree(static, self.folder / "static", copy_function=os.link)
+            shutil.copytree(static, self.folder / "static")
         else:
             self.manage("collectstatic", "--noinput", "--verbosity", "0")
 
