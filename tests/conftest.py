@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 from django.test import Client
+from django.utils import translation
 
 from backends import chat_backends
 from chat import banners, events, remembered, retention
@@ -23,6 +24,13 @@ def _fresh_backends() -> Iterator[None]:
     remembered.forget_all()
     yield
     chat_backends.reset()
+
+
+@pytest.fixture(autouse=True)
+def _english() -> Iterator[None]:
+    """A page in another language leaves it behind in this thread."""
+    with translation.override("en"):
+        yield
 
 
 @pytest.fixture

@@ -97,7 +97,7 @@ def to_the_top(page: Page) -> None:
     )
 
 
-def walk(page: Page, most: int = 100, key: str = "Tab") -> list[str]:
+def walk(page: Page, most: int = 400, key: str = "Tab") -> list[str]:
     """Press a key until the focus leaves the page or is where it was; return what it stood on."""
     names: list[str] = []
     for _ in range(most):

@@ -56,6 +56,8 @@ def test_two_tabs_send_at_once(asked):
     other = another_tab(asked)
     choose(asked, "scripted")
     asked.fill("#content", "forever")
+    # The draft of one tab is there in the other, too: what is typed there comes after it.
+    asked.wait_for_function("() => Object.values(localStorage).join().includes('forever')")
     other.fill("#content", "three four")
     on_their_way = []
     other.route("**/messages/", lambda route: on_their_way.append(route))
