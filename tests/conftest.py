@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import translation
 
 from backends import chat_backends
-from chat import banners, events, remembered, retention
+from chat import banners, events, health, remembered, retention
 from chat.generation import Question, start_conversation
 from chat.models import Assistant, Conversation, Generation, Kept, User
 from chat.runner import runner
@@ -24,6 +24,13 @@ def _fresh_backends() -> Iterator[None]:
     remembered.forget_all()
     yield
     chat_backends.reset()
+
+
+@pytest.fixture(autouse=True)
+def _here_to_stay() -> Iterator[None]:
+    """A test may have told this process to leave, which it does only once."""
+    yield
+    health._is_leaving.clear()
 
 
 @pytest.fixture(autouse=True)
