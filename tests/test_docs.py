@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -62,29 +63,46 @@ def test_links_lead_somewhere(document):
             assert (document.parent / target).exists(), target
 
 
-def test_the_tutorial_runs(tmp_path):
+def blocks_of(page: str) -> list[str]:
+    """Return the Python code that a page of the docs shows."""
+    return re.findall(r"```python\n(.*?)```", read(f"docs/{page}"), re.DOTALL)
+
+
+@pytest.mark.parametrize(
+    ("page", "names", "passed"),
+    [
+        ("write-a-backend.md", {"mybackends.py", "test_mybackends.py"}, "8 passed"),
+        ("moderation.md", {"mymoderation.py", "test_mymoderation.py"}, "9 passed"),
+    ],
+)
+def test_the_tutorial_runs(tmp_path, page, names, passed):
     """Write its files as a reader would, and run the suite that it ends with."""
-    blocks = re.findall(r"```python\n(.*?)```", read("docs/write-a-backend.md"), re.DOTALL)
+    blocks = blocks_of(page)
     files = {match[1]: block for block in blocks if (match := re.match(r"# (\w+\.py)", block))}
-    assert set(files) == {"mybackends.py", "test_mybackends.py"}
+    assert set(files) == names
     for name, block in files.items():
         (tmp_path / name).write_text(block)
     for block in blocks:
-        compile(block, "write-a-backend.md", "exec")
+        compile(block, page, "exec")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", str(tmp_path / "pytest.ini")]
     (tmp_path / "pytest.ini").write_text(f"[pytest]\npythonpath = {ROOT} {tmp_path}\n")
     done = subprocess.run([*command, str(tmp_path)], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
-    assert "8 passed" in done.stdout
+    assert passed in done.stdout
+
+
+def setting_of(page: str, module: str, name: str, folder: Path) -> Any:
+    """Write the tutorial's module into the folder, and return the setting that it tells to make."""
+    blocks = blocks_of(page)
+    (folder / module).write_text(next(block for block in blocks if block.startswith(f"# {module}")))
+    namespace: dict = {}
+    exec(next(block for block in blocks if block.startswith(name)), namespace)
+    return namespace[name]
 
 
 def test_the_tutorials_settings_are_right(tmp_path, monkeypatch, settings):
-    blocks = re.findall(r"```python\n(.*?)```", read("docs/write-a-backend.md"), re.DOTALL)
-    (tmp_path / "mybackends.py").write_text(next(block for block in blocks if block.startswith("# mybackends.py")))
     monkeypatch.syspath_prepend(tmp_path)
-    namespace: dict = {}
-    exec(next(block for block in blocks if block.startswith("CHAT_BACKENDS")), namespace)
-    settings.CHAT_BACKENDS = namespace["CHAT_BACKENDS"]
+    settings.CHAT_BACKENDS = setting_of("write-a-backend.md", "mybackends.py", "CHAT_BACKENDS", tmp_path)
     from backends import chat_backends
     from backends.checks import check_chat_backends
 
@@ -92,26 +110,9 @@ def test_the_tutorials_settings_are_right(tmp_path, monkeypatch, settings):
     assert chat_backends["shout"].ending == "!!"
 
 
-def test_the_tutorial_of_moderators_runs(tmp_path):
-    blocks = re.findall(r"```python\n(.*?)```", read("docs/moderation.md"), re.DOTALL)
-    files = {match[1]: block for block in blocks if (match := re.match(r"# (\w+\.py)", block))}
-    assert set(files) == {"mymoderation.py", "test_mymoderation.py"}
-    for name, block in files.items():
-        (tmp_path / name).write_text(block)
-    (tmp_path / "pytest.ini").write_text(f"[pytest]\npythonpath = {ROOT} {tmp_path}\n")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", str(tmp_path / "pytest.ini")]
-    done = subprocess.run([*command, str(tmp_path)], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout
-    assert "9 passed" in done.stdout
-
-
 def test_the_settings_of_the_tutorial_of_moderators_are_right(tmp_path, monkeypatch, settings):
-    blocks = re.findall(r"```python\n(.*?)```", read("docs/moderation.md"), re.DOTALL)
-    (tmp_path / "mymoderation.py").write_text(next(block for block in blocks if block.startswith("# mymoderation.py")))
     monkeypatch.syspath_prepend(tmp_path)
-    namespace: dict = {}
-    exec(next(block for block in blocks if block.startswith("CHAT_MODERATION")), namespace)
-    settings.CHAT_MODERATION = namespace["CHAT_MODERATION"]
+    settings.CHAT_MODERATION = setting_of("moderation.md", "mymoderation.py", "CHAT_MODERATION", tmp_path)
     from backends.moderation import moderators
     from backends.moderation.checks import check_moderation
 
