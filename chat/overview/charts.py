@@ -150,7 +150,9 @@ def _segments(values: Sequence[float], greatest: float) -> tuple[Segment, ...]:
         height = HEIGHT * value / greatest
         if height:
             bottom -= height
-            segments.append(Segment(series=series, y=round(bottom, 2), height=round(max(height - 0.75, 0.5), 2)))
+            # The highest line may be a little lower than the highest bar.
+            top = round(max(bottom, TOP), 2)
+            segments.append(Segment(series=series, y=top, height=round(max(height - 0.75, 0.5), 2)))
     return tuple(segments)
 
 

@@ -359,13 +359,11 @@ def test_tools_are_calm_on_a_desktop(asked):
     say_more(asked, "three")
     done(asked, 2)
     asked.mouse.move(5, 5)
-    opacity = "button => Number(getComputedStyle(button.closest('.tools > *')).opacity)"
-    first, newest = (asked.get_by_role("button", name="Good answer").nth(number) for number in (0, 1))
-    asked.wait_for_timeout(300)
-    assert (first.evaluate(opacity), newest.evaluate(opacity)) == (0, 1)
-    first.focus()
-    asked.wait_for_timeout(300)
-    assert first.evaluate(opacity) == 1
+    tools = asked.locator(".tools > *", has=asked.get_by_role("button", name="Good answer"))
+    expect(tools.first).to_have_css("opacity", "0")
+    expect(tools.last).to_have_css("opacity", "1")
+    tools.first.get_by_role("button", name="Good answer").focus()
+    expect(tools.first).to_have_css("opacity", "1")
 
 
 def test_menus_are_whole_wherever_they_open(asked):

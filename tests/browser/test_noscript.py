@@ -49,8 +49,7 @@ def test_a_message_is_answered(page, site):
 def test_a_running_answer_is_read_and_cancelled(page, site):
     ask(page, site, "forever")
     expect(page.locator("noscript .help")).to_be_visible()
-    page.reload()
-    expect(page.locator(f"{ANSWER} [data-prose]")).to_contain_text(" 1 ")
+    reload_until(page, f"{ANSWER} [data-prose]:has-text(' 1 ')")
     page.get_by_role("button", name="Cancel the answer").click()
     reload_until(page, f"{ANSWER}[data-status=cancelled]")
     expect(page.locator(ANSWER)).to_contain_text("You cancelled this answer.")

@@ -43,7 +43,7 @@ def test_bars_stay_within_the_plot(series):
     for place, bar in enumerate(chart.bars):
         assert 0 <= bar.x <= bar.x + bar.width <= 100
         for part in bar.segments:
-            assert TOP - 0.01 <= part.y <= part.y + part.height <= TOP + HEIGHT + 0.51
+            assert TOP <= part.y <= part.y + part.height <= TOP + HEIGHT + 0.51
         assert bool(bar.segments) == any(values[place] for values in series)
 
 

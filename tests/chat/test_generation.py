@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import time
 import uuid
+from types import SimpleNamespace
 
 import pytest
 from django.db import transaction
@@ -265,17 +265,19 @@ def test_interrupted_when_the_process_stops(ask, scripted):
     assert stopped.message.content.startswith("0")
 
 
-def test_stale_answers_are_reaped_with_their_text(ask, echo, published):
+def test_stale_answers_are_reaped_with_their_text(ask, echo, published, monkeypatch):
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr("chat.queue.time", SimpleNamespace(monotonic=lambda: clock.now))
     ask(echo, "Hello")
     claimed = claim_one("a-worker-that-died")
     Message.objects.filter(pk=claimed.pk).update(content="The begin")
     pieces.append([(claimed.pk, 9, "ning")])
     watch = DeathWatch()
-    assert watch.reap(0.2) == 0
-    time.sleep(0.1)
-    assert watch.reap(0.2) == 0
-    time.sleep(0.15)
-    assert watch.reap(0.2) == 1
+    assert watch.reap(10) == 0
+    clock.now += 6
+    assert watch.reap(10) == 0
+    clock.now += 6
+    assert watch.reap(10) == 1
     reaped = Generation.objects.get()
     assert (reaped.status, reaped.finish_reason) == (Status.INCOMPLETE, "interrupted")
     assert reaped.message.content == "The beginning"

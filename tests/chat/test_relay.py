@@ -372,13 +372,13 @@ class TestARedisThatComesBack:
 
     def test_one_that_hangs_counts_as_away(self, start, server, monkeypatch):
         monkeypatch.setattr(module, "SILENCE", 0.1)
-        monkeypatch.setattr(module, "TIMEOUT", 0.2)
+        monkeypatch.setattr(module, "TIMEOUT", 1)
         process = start()
-        time.sleep(0.3)
+        time.sleep(1.2)
         assert process.relay.is_connected  # silence alone is no sign
         server.server.send(signal.SIGSTOP)
         try:
-            until(lambda: not process.relay.is_connected, 3)
+            until(lambda: not process.relay.is_connected)
         finally:
             server.server.send(signal.SIGCONT)
         until(lambda: process.relay.is_connected)

@@ -107,6 +107,8 @@ export class Draft {
     this.isTyped = this.isApart;
     /** The shared text as this tab knows it. */
     this.seen = read(this.name)?.text ?? "";
+    /** What this tab stored under the shared name. */
+    this.shared = "";
   }
 
   /** What was typed last: in this tab, in all, or in one that was closed. */
@@ -122,6 +124,7 @@ export class Draft {
     this.isTyped = Boolean(text);
     if (shared && shared.tab !== tab && shared.text !== this.seen) this.isApart = true;
     write(this.isApart ? this.ownName : this.name, text);
+    this.shared = this.isApart ? "" : text;
     if (text) this.seen = this.isApart ? this.seen : text;
     else {
       this.isApart = false;
@@ -130,15 +133,25 @@ export class Draft {
   }
 
   /**
-   * Tell what another tab typed, as long as nothing is typed here.
+   * Tell what another tab typed, as long as nothing is typed here; else see that it overwrites nothing.
    * @param {(text: string) => void} show
    */
   follow(show) {
     globalThis.addEventListener?.("storage", ({ key }) => {
-      if (key !== this.name || this.isTyped) return;
+      if (key !== this.name) return;
+      if (this.isTyped) return this.moveApart();
       this.seen = read(this.name)?.text ?? "";
       show(this.seen);
     });
+  }
+
+  /** Keep this tab's text under its own name where another tab wrote over it: two that write at once see it too late. */
+  moveApart() {
+    const there = read(this.name);
+    if (!this.shared || !there || there.tab === tab || there.text.startsWith(this.shared)) return;
+    this.isApart = true;
+    write(this.ownName, this.shared);
+    this.shared = "";
   }
 }
 
