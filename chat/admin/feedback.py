@@ -112,7 +112,7 @@ class FeedbackAdmin(ReadOnlyAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show the list, and above it how the assistants did among what is chosen by the filters."""
-        response = super().changelist_view(request, {"title": _("Feedback"), **(extra_context or {})})
+        response = super().changelist_view(request, extra_context)
         if isinstance(response, TemplateResponse) and response.context_data and "cl" in response.context_data:
             chosen = response.context_data["cl"].queryset
             response.context_data["totals"] = reviewing.totals(Feedback.objects.filter(pk__in=chosen.values("pk")))

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 from backends import chat_backends
 from chat import probing
 from chat.admin_site import page
-from chat.vitals import examine
+from chat.vitals import BackendFact, examine
 from chat.wording import health_words
 
 
@@ -27,10 +27,16 @@ def health(request: HttpRequest) -> HttpResponse:
         **admin.site.each_context(request),
         "title": _("Health"),
         "vitals": vitals,
-        "backends": [{"fact": fact, "words": health_words(fact.health)} for fact in vitals.backends],
+        "backends": [{"fact": fact, "words": _words(fact)} for fact in vitals.backends],
         "probe_interval": settings.CHAT_PROBE_INTERVAL,
     }
     return render(request, "admin/chat/health.html", context)
+
+
+def _words(fact: BackendFact) -> str:
+    """Return how a backend fares. Answers may come, or nobody ask for any, while its probe or its model fails."""
+    is_well = fact.health.level in {"works", "unknown"}
+    return _("Needs a look") if is_well and fact.light == "fair" else health_words(fact.health)
 
 
 @page("health/probe/", permission="chat.view_health", name="health_probe")

@@ -76,9 +76,6 @@ class InvitationAdmin(Listed):
     def has_revise_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("chat.change_invitation")
 
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        return super().changelist_view(request, {"title": _("Invitations"), **(extra_context or {})})
-
     @admin.display(description=_("for"), ordering="email")
     def whom(self, invitation: Invitation) -> Any:
         return invitation.email or _("whoever has the link")

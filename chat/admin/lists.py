@@ -10,8 +10,9 @@ from django.contrib.admin.options import ModelAdmin
 from django.core.paginator import Paginator
 from django.db import connections
 from django.db.models import CharField, Model, Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.functional import Promise, cached_property
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
 from chat.models import User
@@ -133,6 +134,11 @@ class Listed(ModelAdmin):  # type: ignore[type-arg]
 
     finds_owners = False
     """Whether a search is for the owners of the conversations that the rows are messages of."""
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Show the list under the name of what is in it."""
+        name = capfirst(str(self.model._meta.verbose_name_plural))
+        return super().changelist_view(request, {"title": name, **(extra_context or {})})
 
     def get_sortable_by(self, request: HttpRequest) -> Any:
         shown = [name for name in super().get_sortable_by(request) if isinstance(name, str)]

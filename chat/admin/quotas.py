@@ -11,7 +11,7 @@ from chat.models import Quota
 
 @admin.register(Quota)
 class QuotaAdmin(Audited):
-    list_display = ["__str__", "user", "group", "assistant", "metric", "limit", "period", "is_rolling", "is_active"]
+    list_display = ["__str__", "user", "group", "assistant", "is_rolling", "is_active"]
     list_select_related = ["user", "group", "assistant"]
     list_filter = ["is_active", "metric", "period", "assistant", "group"]
     search_fields = ["user__username", "user__email", "group__name", "assistant__name"]

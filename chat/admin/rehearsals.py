@@ -87,9 +87,6 @@ class RehearsalAdmin(Audited):
         names = [str(one) for one in objs]
         return names, {str(Rehearsal._meta.verbose_name_plural): len(names)}, set(), []
 
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        return super().changelist_view(request, {"title": gettext("Rehearsals"), **(extra_context or {})})
-
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         """Choose an assistant, the settings of another one to try, and the questions."""
         if not self.has_add_permission(request):

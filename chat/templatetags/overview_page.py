@@ -20,6 +20,7 @@ register.filter("as_percent", numbers.percent)
 register.filter("as_money", numbers.money)
 register.filter("as_whole", numbers.whole)
 register.filter("as_compact", numbers.compact)
+register.filter("as_milliseconds", numbers.milliseconds)
 register.filter("as_failure", failure_words)
 
 
