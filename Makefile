@@ -30,7 +30,7 @@ setup: $(VENV)/.installed
 
 test: $(VENV)/.developing  ## Set up all that is missing and run the whole test suite (ARGS="-k name" for a part)
 	@$(BIN)/python -m chatsite.npm --dev
-	@command -v chromium google-chrome >/dev/null || $(BIN)/playwright install chromium || true
+	@command -v chromium-headless-shell chromium google-chrome >/dev/null || $(BIN)/playwright install chromium || true
 	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal $(ARGS)
 
 check: $(VENV)/.developing  ## Run linters, type checks, import contracts and the checks of Django

@@ -651,7 +651,7 @@ async def test_a_web_process_that_is_killed_takes_the_service_with_it(address):
 
 
 async def test_a_service_lingers_for_who_comes_back(address, tmp_path):
-    async with running(address, while_connected=True, linger=0.1) as service:
+    async with running(address, while_connected=True, linger=2) as service:
         for _ in range(3):
             async with connected(address) as client:
                 await client.status()

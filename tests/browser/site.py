@@ -21,7 +21,7 @@ PASSWORD = "correct-horse-battery"
 
 def chromium() -> str | None:
     """Return the path of a Chromium or Chrome; None where Playwright's own is to be used."""
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    names = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
     return os.environ.get("CHROMIUM") or next((path for name in names if (path := shutil.which(name))), None)
 
 

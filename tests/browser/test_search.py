@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+import uuid
+from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
 from playwright.sync_api import Error, Page, expect
 
 from tests.browser.conftest import sign_in
-from tests.browser.site import Site
+from tests.browser.site import PASSWORD, Site
 
 FIELD = "#search-dialog input"
 OPTION = "#search-dialog [role=option]"
@@ -19,7 +21,7 @@ CHOSEN = "#search-dialog [role=option][aria-selected=true]"
 STORE = """
 from chat import search
 from chat.models import Conversation, Message, User
-owner = User.objects.get(username="alice")
+owner = User.objects.create_user("{name}", password="{password}")
 for title, texts in {conversations}:
     conversation = Conversation.objects.create(owner=owner, title=title)
     parent = None
@@ -31,8 +33,9 @@ for title, texts in {conversations}:
 """
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _conversations(prepared_site: Site) -> None:
+@pytest.fixture(scope="module")
+def searcher(prepared_site: Site) -> str:
+    """The name of somebody with three conversations; of another one where a process comes here once more."""
     long = [f"Step {number} of a long way." for number in range(120)]
     long[10] = "Here is the Oeschinensee, long ago."
     conversations = [
@@ -40,7 +43,15 @@ def _conversations(prepared_site: Site) -> None:
         ["전문검색 만들기", ["검색을 어떻게 만드나요?", "색인을 만듭니다."]],
         ["A long way", long],
     ]
-    prepared_site.manage("shell", "-c", STORE.format(conversations=json.dumps(conversations)))
+    name = f"searcher-{uuid.uuid4().hex[:8]}"
+    store = STORE.format(name=name, password=PASSWORD, conversations=json.dumps(conversations))
+    prepared_site.manage("shell", "-c", store)
+    return name
+
+
+@pytest.fixture
+def page(site: Site, open_page: Callable[..., Page], searcher: str) -> Page:
+    return sign_in(open_page(), site, searcher)
 
 
 def open_search(page: Page, text: str = "") -> None:
@@ -160,8 +171,8 @@ def test_a_new_tab(page: Page):
     expect(page.locator("#search-dialog")).to_be_visible()
 
 
-def test_the_row_in_the_sidebar_and_a_phone(site: Site, open_page):
-    page = sign_in(open_page(viewport={"width": 390, "height": 844}, has_touch=True), site)
+def test_the_row_in_the_sidebar_and_a_phone(site: Site, open_page, searcher):
+    page = sign_in(open_page(viewport={"width": 390, "height": 844}, has_touch=True), site, searcher)
     page.locator("[data-side=open]").click()
     page.locator("a[data-search]").click()
     expect(page.locator(FIELD)).to_be_focused()
@@ -174,8 +185,8 @@ def test_the_row_in_the_sidebar_and_a_phone(site: Site, open_page):
     expect(page.locator(".app.side-open")).to_have_count(0)
 
 
-def test_without_a_script(site: Site, open_page):
-    page = sign_in(open_page(java_script_enabled=False), site)
+def test_without_a_script(site: Site, open_page, searcher):
+    page = sign_in(open_page(java_script_enabled=False), site, searcher)
     page.locator("a[data-search]").click()
     expect(page).to_have_url(f"{site.url}/search/")
     page.fill("[name=q]", "oeschinen")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import uuid
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -26,7 +27,8 @@ COUNTS = {1: 3, 2: 5, 3: 8, 4: 4, 5: 2, 12: 1, 60: 3, 120: 1, 300: 1}
 @pytest.fixture(scope="module")
 def people(prepared_site) -> dict[int, list[str]]:
     """Make people with conversations, an hour apart, the newest first; return their names by how many they have."""
-    names = {count: [f"with-{count}-{number}" for number in range(people)] for count, people in COUNTS.items()}
+    time = uuid.uuid4().hex[:8]  # a process may come here more than once
+    names = {count: [f"{time}-{count}-{number}" for number in range(people)] for count, people in COUNTS.items()}
     run(
         prepared_site,
         f"""
