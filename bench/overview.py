@@ -1,8 +1,8 @@
 """How quick the administrator's pages are with a million answers: ``python -m bench.overview``.
 
-A database is filled with usage records, generations and messages, then the first page of the admin and the page of
-usage are asked for as a browser does: queries and milliseconds, the median of some requests. ``--records`` for fewer,
-``--postgresql`` for a server of its own beside SQLite.
+A database is filled with usage records, generations and messages, then the first page of the admin, the page of usage,
+the live board and the longest lists are asked for as a browser does: queries and milliseconds, the median of some
+requests. ``--records`` for fewer, ``--postgresql`` for a server of its own beside SQLite.
 """
 
 from __future__ import annotations
@@ -33,7 +33,17 @@ PAGES = (
     "/admin/usage/?start={start}&end={end}",
     "/admin/usage/?start={start}&end={end}&assistant=3",
     "/admin/usage/?start={start}&end={end}&person=person-7",
+    "/admin/live/",
+    "/admin/chat/generation/",
+    "/admin/chat/generation/?q=person-7",
+    "/admin/chat/generation/?status__exact=failed",
+    "/admin/chat/usagerecord/",
+    "/admin/chat/conversation/",
+    "/admin/chat/user/",
+    "/admin/chat/auditentry/",
 )
+RUNNING = 200
+"""Answers that are being written meanwhile."""
 
 
 def main() -> None:
@@ -75,7 +85,7 @@ def measure(records: int, rounds: int) -> None:
     from django.db import connection
     from django.test import Client
 
-    from chat.models import FirstTextRollUp, PersonRollUp, UsageRollUp, User
+    from chat.models import FirstTextRollUp, Generation, PersonRollUp, UsageRollUp, User
 
     call_command("migrate", verbosity=0)
     began = time.perf_counter()
@@ -86,6 +96,8 @@ def measure(records: int, rounds: int) -> None:
     print(f"rebuild_rollups took {time.perf_counter() - began:.0f} s")
     for model in (UsageRollUp, PersonRollUp, FirstTextRollUp):
         print(f"{model.__name__}: {model.objects.count():,} rows")
+    newest = Generation.objects.order_by("-pk").values_list("pk", flat=True)[:RUNNING]
+    Generation.objects.filter(pk__in=list(newest)).update(status="in_progress", finished_at=None)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
     client = Client(headers={"host": "localhost"})

@@ -81,7 +81,7 @@ UNSPOKEN = {"script", "style", "code", "kbd", "template"}
 # Names, signs and what people typed.
 NAMES = re.compile(
     r"chatsite|Echo|Scripted|alice|charlie|staff|example|org|English|Hello there|What is this|Markdown|CHAT_BACKENDS"
-    r"|.*\| Can [a-z ]+|settings|Enter|Ctrl|Esc|Top P|URL|ID|UTC|USD|Redis|SQLite|MB|ms|md5|JSON|HTML|\w+\*{3,}",
+    r"|.*\| Can [a-z ]+|settings|Enter|Ctrl|Esc|Top P|URL|ID|UTC|USD|Redis|SQLite|[KMG]B|ms|md5|JSON|HTML|\w+\*{3,}",
     re.IGNORECASE,
 )
 
