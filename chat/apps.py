@@ -12,8 +12,9 @@ class ChatConfig(AppConfig):
     verbose_name = _("Chat")
 
     def ready(self) -> None:
-        from chat import checks, holds, search, witness  # noqa: F401 - registers the checks
+        from chat import checks, search, witness  # noqa: F401 - registers the checks
         from chat.models import Conversation, User
+        from chat.retention import holds
 
         # First: what may not go is not forgotten by the search, either.
         pre_delete.connect(holds.check_conversation, sender=Conversation)

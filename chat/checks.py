@@ -14,8 +14,9 @@ from django.db import connection
 from backends import chat_backends
 from backends.checks import check_chat_backends
 from backends.moderation.checks import check_moderation
-from chat import search, signup
+from chat import search
 from chat.models import Assistant, SignupMode
+from chat.people import signup
 
 LEAST_UNDO = 30
 

@@ -1,7 +1,7 @@
 """A conversation as a whole: held by one request at a time, turned to another branch, renamed, told of.
 
 Messages and answers within it are the business of ``chat.generation``; its place in the list that of
-``chat.organising``, its end that of ``chat.deleting``.
+``chat.organising``, its end that of ``chat.retention.deleting``.
 """
 
 from __future__ import annotations

@@ -20,9 +20,10 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from backends import Stage, Usage
-from chat import cooling, draining, events, pieces, quotas, search, usage
+from chat import events, pieces, quotas, search, usage
 from chat.conversations import hold, publish_conversation
 from chat.models import Assistant, Conversation, Generation, Message, Role, Status, TitleFrom, User
+from chat.operation import cooling, draining
 from chat.parameters import Values
 from chat.refusals import (
     AssistantGoneError,

@@ -19,9 +19,9 @@ from django.utils import timezone
 
 from backends import chat_backends
 from chat import events
-from chat.backend_health import Health, health
 from chat.models import Assistant, DraftPiece, Drain, Generation, Message, Status
-from chat.reading import name_of
+from chat.operation.backend_health import Health, health
+from chat.people.reading import name_of
 from chat.usage import BYTES_PER_TOKEN
 
 SHOWN = 100

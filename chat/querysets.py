@@ -67,7 +67,7 @@ class ConversationQuerySet(QuerySet["Conversation"]):
         return self.filter(deleted_at__isnull=True)
 
     def deleted_by(self, user: User | Any) -> ConversationQuerySet:
-        """Return what this user deleted and is not purged yet; ``chat.deleting.restorable`` is what can be restored."""
+        """Return what this user deleted and is not purged yet; some of it is ``retention.deleting.restorable``."""
         return self.filter(owner_id=user.pk, deleted_at__isnull=False, set_aside_from=None)
 
     def not_held(self) -> ConversationQuerySet:
@@ -201,7 +201,7 @@ class AppendOnlyQuerySet(QuerySet[Any]):
         raise AppendOnlyError("These rows are not deleted by themselves.")
 
     def forget(self) -> int:
-        """Delete them for good, because their time is over; ``chat.purging`` alone does. Return how many there were."""
+        """Delete them for good, their time being over: ``chat.retention.purging`` does. Return how many there were."""
         return super().delete()[0]
 
 

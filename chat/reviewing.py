@@ -16,9 +16,10 @@ from django.db import transaction
 from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
-from chat import audit, reading
+from chat import audit
 from chat.audit import Target
 from chat.models import Feedback, Message, Rating, User
+from chat.people import reading
 
 _AT_ONCE = 20
 """Rows whose conversations are held at once while all are written."""

@@ -8,11 +8,12 @@ import time
 
 from django.conf import settings
 
-from chat import banners, events, live, pieces, presence, quotas, search
-from chat.deleting import purge_deleted
+from chat import banners, events, live, pieces, quotas, search
 from chat.generation import end_answers_of_the_deactivated
-from chat.purging import Daily
+from chat.operation import presence
 from chat.queue import DeathWatch, renew, show_queue
+from chat.retention.deleting import purge_deleted
+from chat.retention.purging import Daily
 
 logger = logging.getLogger(__name__)
 

@@ -20,8 +20,8 @@ from asgiref.sync import ThreadSensitiveContext, sync_to_async
 from django.conf import settings
 from django.db import Error, close_old_connections, connections
 
-from chat import presence, probing
 from chat.drafts import Drafts
+from chat.operation import presence, probing
 from chat.queue import claim
 from chat.rounds import Every, Rounds
 from chat.titles import improve_title

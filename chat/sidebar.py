@@ -18,10 +18,10 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext, pgettext_lazy
 
-from chat import retention
-from chat.deleting import restorable
 from chat.models import Conversation, Folder, Generation, User
 from chat.querysets import ConversationQuerySet
+from chat.retention import rules as retention
+from chat.retention.deleting import restorable
 
 PAGE = 50
 """Rows that come at once."""

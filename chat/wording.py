@@ -11,8 +11,8 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from chat.backend_health import Health
 from chat.models import Generation, Status
+from chat.operation.backend_health import Health
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from chat import history
 from chat.drafts import RETRY_AFTER, Draft, Drafts
 from chat.generation import LostGenerationError, end_generation
 from chat.models import Generation, Role, Status
-from chat.moderating import AnswerRefusedError, AnswerWatch, Found, take_note
+from chat.moderation.moderating import AnswerRefusedError, AnswerWatch, Found, take_note
 
 logger = logging.getLogger(__name__)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -11,11 +12,13 @@ import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from importlib import import_module
 from types import FrameType
 from typing import Any
 
 import django
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
+from django.conf import settings
 from django.core.handlers.asgi import ASGIHandler
 from django.http import HttpRequest, HttpResponseBase
 
@@ -121,6 +124,7 @@ async def _lifespan(receive: Receive, send: Send) -> None:
     _end_streams_at_signals()
     relay.start()
     runner.wake()
+    _keep_for_good()
     await send({"type": "lifespan.startup.complete"})
     await receive()
     health.leave()
@@ -129,6 +133,16 @@ async def _lifespan(receive: Receive, send: Send) -> None:
     # Last: how the answers ended is for the other processes, too.
     await sync_to_async(relay.stop, thread_sensitive=False)()
     await send({"type": "lifespan.shutdown.complete"})
+
+
+def _keep_for_good() -> None:
+    """Load the pages, and let the garbage collector pass over all that is loaded.
+
+    It never goes, and to look at it all takes a good part of a second, in which no page hears anything.
+    """
+    import_module(settings.ROOT_URLCONF)
+    gc.collect()
+    gc.freeze()
 
 
 def _end_streams_at_signals() -> None:

@@ -141,8 +141,8 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "chat:home"
-ACCOUNT_ADAPTER = "chat.accounts.AccountAdapter"
-ACCOUNT_FORMS = {"signup": "chat.signup_form.SignupForm"}
+ACCOUNT_ADAPTER = "chat.people.accounts.AccountAdapter"
+ACCOUNT_FORMS = {"signup": "chat.people.signup_form.SignupForm"}
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
@@ -311,7 +311,7 @@ CHAT_MODERATION_FAILURE: str = env.str("CHAT_MODERATION_FAILURE", "allow")
 CHAT_MODERATION: dict[str, dict[str, Any]] = {
     # The rules of the admin; without any, nothing is looked for.
     "words": {
-        "BACKEND": "chat.wordlist.AdminWordListModerator",
+        "BACKEND": "chat.moderation.wordlist.AdminWordListModerator",
         "CHECKS": ["question", "answer"],
         "ON_FAILURE": CHAT_MODERATION_FAILURE,
     },

@@ -10,9 +10,10 @@ from django.test import Client
 from django.utils import translation
 
 from backends import chat_backends
-from chat import banners, events, health, remembered, retention
+from chat import banners, events, health, remembered
 from chat.generation import Question, start_conversation
 from chat.models import Assistant, Conversation, Generation, Kept, User
+from chat.retention import rules as retention
 from chat.runner import runner
 
 PASSWORD = "a-long-enough-password"

@@ -11,10 +11,10 @@ from django.utils.translation import gettext as _
 
 from backends import InvalidChatBackend, chat_backends
 from backends.exceptions import BackendMisconfigured
-from chat import probing
-from chat.backend_health import health
-from chat.masking import masked
+from chat.diagnosis.masking import masked
 from chat.models import Assistant
+from chat.operation import probing
+from chat.operation.backend_health import health
 from chat.wording import health_words
 
 

@@ -10,8 +10,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from chat import witness
 from chat.admin.lists import Listed, RecentValuesFilter
-from chat.holds import HeldError, holds_on
 from chat.models import Feedback, Generation, LegalHold, ModerationFlag, Rehearsal, Share, User
+from chat.retention.holds import HeldError, holds_on
 
 
 def actor_of(request: HttpRequest) -> User:

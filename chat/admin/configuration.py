@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
 from chat.admin_site import page
-from chat.configuration import sections
+from chat.diagnosis.configuration import sections
 from chat.models import Assistant, Drain, Quota, User
 
 SOURCES: dict[str, str | Promise] = {

@@ -22,11 +22,12 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from chat import history, pages, reading
+from chat import history, pages
 from chat.admin.common import ReadOnlyAdmin, WithAnswersAdmin
 from chat.admin_site import page
-from chat.deleting import erase_conversation
 from chat.models import Conversation, User
+from chat.people import reading
+from chat.retention.deleting import erase_conversation
 from chat.runner import runner
 from chat.workshop.choosing import MOST_CONVERSATIONS
 

@@ -17,11 +17,12 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from chat import history, pages, reading, reviewing
+from chat import history, pages, reviewing
 from chat.admin.common import ReadOnlyAdmin, ValuesFilter, actor_of
 from chat.admin.conversations import link_to
 from chat.admin_site import page
 from chat.models import Feedback, Reason
+from chat.people import reading
 from chat.reviewing import Wanted
 from chat.transfer.archive import in_threads
 

@@ -13,9 +13,9 @@ from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from chat import rights
 from chat.admin.common import Audited, actor_of
-from chat.people_facts import assistants_of, quotas_of
+from chat.people import rights
+from chat.people.facts import assistants_of, quotas_of
 
 admin.site.unregister(Group)
 

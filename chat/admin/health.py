@@ -12,9 +12,9 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
 from backends import chat_backends
-from chat import probing
 from chat.admin_site import page
-from chat.vitals import BackendFact, examine
+from chat.diagnosis.vitals import BackendFact, examine
+from chat.operation import probing
 from chat.wording import health_words
 
 

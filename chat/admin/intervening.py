@@ -7,10 +7,11 @@ from collections.abc import Iterable
 
 from django.db import transaction
 
-from chat import audit, draining
+from chat import audit
 from chat.audit import Target
 from chat.generation import cancel_generation
 from chat.models import Generation, User
+from chat.operation import draining
 from chat.runner import runner
 
 AT_ONCE = 5.0

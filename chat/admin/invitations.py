@@ -17,13 +17,13 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from chat import invitations, rights
 from chat.admin.common import actor_of
 from chat.admin.inviting import InviteForm
 from chat.admin.lists import Listed
-from chat.invitations import InvitationGoneError, Made
 from chat.models import Invitation, InvitationState
-from chat.signup import has_mail
+from chat.people import invitations, rights
+from chat.people.invitations import InvitationGoneError, Made
+from chat.people.signup import has_mail
 
 
 class InvitationStateFilter(admin.SimpleListFilter):

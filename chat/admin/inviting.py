@@ -15,8 +15,8 @@ from django.db.models.functions import Lower
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from chat.invitations import Offer
 from chat.models import Invitation, User
+from chat.people.invitations import Offer
 
 MOST = 200
 """Addresses at once: the mails are sent while the administrator waits."""

@@ -22,7 +22,7 @@ from chat.admin.common import Audited, ReadOnlyAdmin
 from chat.admin.lists import DoneFilter
 from chat.audit import Target
 from chat.models import ModerationFlag, ModerationRule, User
-from chat.wordlist import rule_of
+from chat.moderation.wordlist import rule_of
 
 
 class ReviewedFilter(DoneFilter):

@@ -23,15 +23,16 @@ from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from chat import people, rights
 from chat.admin.common import WithAnswersAdmin, actor_of
 from chat.admin.conversations import erase
 from chat.admin.people_lists import LastSeenFilter, StateFilter, money, with_activity
 from chat.models import Conversation, User
-from chat.people import LastAdministratorError
-from chat.people_facts import access_of, meters_of
+from chat.people import managing as people
+from chat.people import rights
+from chat.people.facts import access_of, meters_of
+from chat.people.managing import LastAdministratorError
+from chat.people.signup import has_mail
 from chat.runner import runner
-from chat.signup import has_mail
 
 _LAST = _("There would be nobody left who can administrate the site.")
 

@@ -18,12 +18,13 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
 
-from chat import audit, history, holds, pages, purging
+from chat import audit, history, pages
 from chat.admin.common import Audited
 from chat.admin.lists import DoneFilter
 from chat.admin_site import page
 from chat.audit import Target
 from chat.models import Conversation, LegalHold, PurgeRun, RetentionRule, User
+from chat.retention import holds, purging
 
 RUNS = 10
 HELD = 50

@@ -13,11 +13,12 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext_lazy as _
 
-from chat import audit, rights, signup
+from chat import audit
 from chat.admin.common import actor_of
 from chat.admin_site import page
 from chat.models import SignupMode, SignupPolicy
-from chat.signup import Policy
+from chat.people import rights, signup
+from chat.people.signup import Policy
 
 FIELDS = ("mode", "domains", "verifies_email", "closed_text")
 

@@ -10,8 +10,8 @@ from django.utils.translation import gettext_lazy as _
 class BackendState(models.Model):
     """What is known of one backend of the settings: what the last probe found, and whether it is cooling off.
 
-    ``chat.probing`` writes the first half, ``chat.cooling`` the second; each column by a conditional update or under a
-    lock, because several processes do.
+    ``chat.operation.probing`` writes the first half, ``cooling`` beside it the second; each column by a conditional
+    update or under a lock, because several processes do.
     """
 
     alias = models.CharField(_("backend"), max_length=80, primary_key=True)

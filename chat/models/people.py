@@ -18,7 +18,7 @@ class User(AbstractUser):
     must_verify_email = models.BooleanField(_("must verify their e-mail address"), default=False, editable=False)
     """They signed up where addresses must be verified: until one of theirs is, they cannot sign in."""
     has_new_looks = models.BooleanField(default=False, editable=False)
-    """Somebody else did something with what is theirs since they last read who did; see ``chat.oversight``."""
+    """Somebody else did something with what is theirs since they last read who did; see ``chat.people.oversight``."""
 
     class Meta(AbstractUser.Meta):
         permissions = [("view_others_conversations", _("Can read conversations of other people in the admin"))]

@@ -24,7 +24,7 @@ class SignupMode(models.TextChoices):
 
 
 class SignupPolicy(models.Model):
-    """What administrators chose, in one row; ``chat.signup`` says what holds, which the settings may pin."""
+    """What administrators chose, in one row; ``chat.people.signup`` says what holds, which the settings may pin."""
 
     mode = models.CharField(
         _("who may sign up"), max_length=12, choices=SignupMode, default=SignupMode.INVITATION, blank=False

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from backends import chat_backends
-from chat.backend_health import health
 from chat.models import Drain
+from chat.operation.backend_health import health
 from chat.wording import health_words
 
 Level = Literal["unknown", "works", "shaky", "down", "drained"]

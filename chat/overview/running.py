@@ -12,8 +12,8 @@ from django.db.models.functions import Coalesce, Length
 
 from backends import chat_backends
 from chat.models import DraftPiece, Generation, Status
+from chat.people.reading import name_of
 from chat.querysets import GenerationQuerySet
-from chat.reading import name_of
 from chat.usage import BYTES_PER_TOKEN
 
 SHOWN = 6

@@ -21,9 +21,9 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language_info
 from django.utils.translation import gettext as _
 
-from chat import retention
 from chat.models import Colour, Generation
 from chat.parameters import PARAMETERS
+from chat.retention import rules as retention
 from chat.sidebar import in_words
 from chat.wording import COMPOSING, REMEDIES, STAGES, remedy_for
 

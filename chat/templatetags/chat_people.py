@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from django import template
 
-from chat import signup
 from chat.models import SignupMode
-from chat.signup import Policy
+from chat.people import signup
+from chat.people.signup import Policy
 
 register = template.Library()
 

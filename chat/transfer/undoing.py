@@ -7,10 +7,10 @@ from django.utils.translation import gettext as _
 
 from chat import history, search
 from chat.conversations import lock
-from chat.deleting import delete_conversations, erase_conversation
-from chat.holds import hold_on, set_aside
 from chat.models import Conversation, Generation, ImportBatch, ImportedConversation, Share
 from chat.refusals import ConversationGoneError
+from chat.retention.deleting import delete_conversations, erase_conversation
+from chat.retention.holds import hold_on, set_aside
 from chat.transfer.importing import for_seconds, hold_imports
 
 Outcome, Status = ImportedConversation.Outcome, ImportBatch.Status

@@ -10,8 +10,8 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 
-from chat.accounts import is_owner_token, needs_owner
 from chat.forms import OwnerForm
+from chat.people.accounts import is_owner_token, needs_owner
 from chat.views.common import pages_and_forms
 
 

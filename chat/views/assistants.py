@@ -8,8 +8,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from backends import InvalidChatBackend, chat_backends
-from chat.backend_health import health
 from chat.models import Assistant
+from chat.operation.backend_health import health
 from chat.parameters import PARAMETERS
 from chat.views.common import assistants_for
 from chat.wording import health_words

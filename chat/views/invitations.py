@@ -8,8 +8,8 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from chat import invitations, signup
 from chat.models import Invitation, InvitationState, SignupMode
+from chat.people import invitations, signup
 
 
 # As many as allauth lets one address make accounts in a minute: a token has 256 bits, and guessing is not for free.

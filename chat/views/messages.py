@@ -14,8 +14,8 @@ from django.views.decorators.http import require_POST, require_safe
 
 from chat import history, pages
 from chat.forking import fork_conversation
-from chat.pruning import delete_message
 from chat.refusals import ConversationGoneError, RefusedError
+from chat.retention.pruning import delete_message
 from chat.views.common import (
     get_answer_for_user,
     get_message_for_user,

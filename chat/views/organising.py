@@ -14,11 +14,11 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from chat.deleting import delete_conversations, restore_conversations
 from chat.forms import ChangeForm, FolderForm
 from chat.models import Folder, User
 from chat.organising import archive_conversations, delete_folder, move_conversations, pin_conversations, publish_folders
 from chat.refusals import FolderGoneError
+from chat.retention.deleting import delete_conversations, restore_conversations
 from chat.runner import runner
 from chat.sidebar import Listing, listing
 from chat.views.common import pages_and_forms, user_of, wants_json

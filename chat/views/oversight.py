@@ -9,7 +9,7 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from chat import oversight
+from chat.people import oversight
 from chat.views.common import user_of
 
 ROWS = 50

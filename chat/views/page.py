@@ -18,11 +18,13 @@ from django.utils.cache import add_never_cache_headers, patch_vary_headers
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from chat import events, history, moderating, pages, quotas, retention
+from chat import events, history, pages, quotas
 from chat.forms import QuestionForm
 from chat.generation import Question, start_conversation, start_generation
 from chat.models import Conversation, Generation, Message, Status, User
+from chat.moderation import moderating
 from chat.refusals import KeyReusedError, RefusedError
+from chat.retention import rules as retention
 from chat.runner import runner
 from chat.views.assistants import assistants_to_choose
 from chat.views.common import (

@@ -19,8 +19,9 @@ from django.utils.crypto import salted_hmac
 
 from backends import ChatMessage, Finish, StreamEvent, TextDelta, Usage, chat_backends
 from backends.exceptions import ChatBackendError, StreamInterrupted
-from chat import draining, quotas, rollups
+from chat import quotas, rollups
 from chat.models import Assistant, Purpose, Status, Trial, UsageRecord, User
+from chat.operation import draining
 from chat.quotas import Amounts
 from chat.refusals import TooManyUnfinishedError
 from chat.usage import tokens_in

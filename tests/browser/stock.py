@@ -160,8 +160,8 @@ def _branched(owner: User) -> str:
 
 
 def _organise(owner: User) -> dict[str, str]:
-    from chat.deleting import delete_conversations
     from chat.models import Conversation, Folder
+    from chat.retention.deleting import delete_conversations
 
     # The site may be shown by another file of tests, too.
     folder, _ = Folder.objects.get_or_create(owner=owner, name="Work on the site", defaults={"colour": "blue"})
@@ -207,8 +207,8 @@ def _meet_others(owner: User, read: Conversation) -> dict[str, str]:
 
     from django.contrib.auth.models import Group
 
-    from chat import invitations, reading
     from chat.models import Invitation, User
+    from chat.people import invitations, reading
 
     other, _ = User.objects.get_or_create(username="robin", defaults={"email": "robin@example.org"})
     theirs = _conversation(other, "Something private", ["Is this private?", "Yes."])

@@ -8,9 +8,9 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.urls import reverse
 
-from chat import reading
 from chat.models import Assistant, Conversation, Generation, Status, User
-from chat.reading import name_of
+from chat.people import reading
+from chat.people.reading import name_of
 from chat.writing import run_generation
 from tests.fakes import claim_one
 

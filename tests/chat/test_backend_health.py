@@ -9,9 +9,9 @@ from django.core.cache import cache
 from django.urls import reverse
 from django.utils import timezone
 
-from chat import backend_health
-from chat.backend_health import Health, Observation, health, judge, observe
 from chat.models import Assistant, BackendState, Generation, Status
+from chat.operation import backend_health
+from chat.operation.backend_health import Health, Observation, health, judge, observe
 from chat.wording import health_words
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("no_runner")]

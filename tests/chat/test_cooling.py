@@ -15,10 +15,10 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat import cooling
-from chat.backend_health import health
-from chat.cooling import FIRST, LONGEST, WINDOW, Circuit, after_asking, after_failure, after_good_probe, pause
 from chat.models import BackendState, Conversation, Generation, Status
+from chat.operation import cooling
+from chat.operation.backend_health import health
+from chat.operation.cooling import FIRST, LONGEST, WINDOW, Circuit, after_asking, after_failure, after_good_probe, pause
 from chat.refusals import CoolingOffError
 from chat.writing import run_generation
 from tests.fakes import claim_one

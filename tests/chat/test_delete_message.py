@@ -14,8 +14,8 @@ from chat import history
 from chat.conversations import show_branch
 from chat.generation import Question, cancel_generation, edit_question, regenerate, start_generation
 from chat.models import Conversation, DraftPiece, Feedback, Generation, Message
-from chat.pruning import delete_message
 from chat.refusals import ConversationBusyError, MessageGoneError
+from chat.retention.pruning import delete_message
 from chat.writing import run_generation
 from tests.fakes import claim_one
 from tests.protocol.reader import Reader

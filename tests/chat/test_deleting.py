@@ -9,12 +9,12 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from chat import deleting
-from chat.deleting import delete_conversations, erase_conversation, purge_deleted, restore_conversations
 from chat.generation import Question, cancel_generation, start_conversation, start_generation
 from chat.models import Conversation, DraftPiece, Generation, Message, Status
 from chat.pieces import append
 from chat.refusals import KeyReusedError
+from chat.retention import deleting
+from chat.retention.deleting import delete_conversations, erase_conversation, purge_deleted, restore_conversations
 from chat.runner import Runner
 from tests.fakes import claim_one
 from tests.patience import until

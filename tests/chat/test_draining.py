@@ -9,9 +9,9 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.urls import reverse
 
-from chat import draining
 from chat.generation import continue_generation, end_generation, regenerate
 from chat.models import Drain, Generation, Message, Status
+from chat.operation import draining
 from chat.queue import claim
 from chat.refusals import DrainedError
 

@@ -11,11 +11,11 @@ from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from chat import reading
 from chat.feedback import Opinion, give_feedback, take_back
 from chat.models import Conversation, Feedback, Message, User
-from chat.pruning import delete_message
+from chat.people import reading
 from chat.refusals import MessageGoneError
+from chat.retention.pruning import delete_message
 from chat.writing import run_generation
 from tests.fakes import claim_one
 

@@ -15,8 +15,8 @@ from chat import history
 from chat.forking import fork_conversation
 from chat.generation import Question, cancel_generation, regenerate, start_generation
 from chat.models import Conversation, Generation, Message, Status
-from chat.pruning import delete_message
 from chat.refusals import ConversationBusyError, MessageGoneError
+from chat.retention.pruning import delete_message
 from chat.writing import build_request, run_generation
 from tests.fakes import claim_one
 

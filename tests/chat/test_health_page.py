@@ -13,8 +13,9 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from chat import draining, presence, vitals
+from chat.diagnosis import vitals
 from chat.models import BackendState, User, Worker
+from chat.operation import draining, presence
 from chat.runner import Runner
 from tests.patience import until
 

@@ -10,12 +10,13 @@ from django.contrib.auth.models import Permission
 from django.urls import reverse
 from django.utils import timezone
 
-from chat import audit, holds, purging
-from chat.deleting import delete_conversations, erase_conversation
+from chat import audit
 from chat.generation import Question, cancel_generation, edit_question, start_conversation
-from chat.holds import HeldError
 from chat.models import AuditEntry, Conversation, Generation, Kept, LegalHold, Message, RetentionRule, User
-from chat.pruning import delete_message
+from chat.retention import holds, purging
+from chat.retention.deleting import delete_conversations, erase_conversation
+from chat.retention.holds import HeldError
+from chat.retention.pruning import delete_message
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("no_runner")]
 

@@ -21,9 +21,9 @@ from hypothesis.extra.django import TestCase
 
 from chat import sharing
 from chat.conversations import rename_conversation
-from chat.deleting import erase_conversation
 from chat.generation import Question, is_continuable, start_generation
 from chat.models import Assistant, Conversation, Generation, ImportBatch, Message, Role, Status, User
+from chat.retention.deleting import erase_conversation
 from chat.storable import storable
 from chat.transfer import json_pieces, trees, uploads
 from chat.transfer.collecting import carried

@@ -16,10 +16,10 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from chat import invitations
 from chat.admin.inviting import addresses_in
-from chat.invitations import InvitationGoneError, Offer
 from chat.models import AuditEntry, Invitation, InvitationState, InvitationUse, User
+from chat.people import invitations
+from chat.people.invitations import InvitationGoneError, Offer
 from tests.chat.test_races import at_once
 from tests.chat.test_signup import choose, is_in, sign_up
 

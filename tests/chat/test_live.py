@@ -16,9 +16,10 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from chat import draining, events, live, pieces
+from chat import events, live, pieces
 from chat.admin import intervening
 from chat.models import AuditEntry, Conversation, Drain, Generation, Message, Role, Status, User
+from chat.operation import draining
 from chat.refusals import DrainedError
 from tests.fakes import claim_one
 

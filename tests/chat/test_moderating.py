@@ -11,16 +11,16 @@ import pytest
 from django.urls import reverse
 
 from backends.moderation import BaseModerator, ModerationError, Verdict
-from chat import moderating
 from chat.models import AuditEntry, Conversation, Generation, Message, ModerationFlag, ModerationRule, UsageRecord, User
-from chat.wordlist import AdminWordListModerator
+from chat.moderation import moderating
+from chat.moderation.wordlist import AdminWordListModerator
 from chat.writing import run_generation
 from tests.fakes import claim_one
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("no_runner")]
 
 JSON = {"headers": {"accept": "application/json"}}
-ADMIN = {"BACKEND": "chat.wordlist.AdminWordListModerator", "CHECKS": ["question", "answer"]}
+ADMIN = {"BACKEND": "chat.moderation.wordlist.AdminWordListModerator", "CHECKS": ["question", "answer"]}
 
 
 class Slow(BaseModerator):

@@ -16,8 +16,9 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from chat import draining, rollups
+from chat import rollups
 from chat.models import AuditEntry, Drain, Feedback, Generation, Metric, Quota, QuotaCounter, UsageRecord, User
+from chat.operation import draining
 from chat.overview.alerts import alerts
 from chat.overview.backends import backends
 from chat.overview.board import change
@@ -25,7 +26,7 @@ from chat.overview.figures import figures, waits
 from chat.overview.people import people
 from chat.overview.ranges import range_of
 from chat.overview.running import numbers, running
-from chat.reading import name_of
+from chat.people.reading import name_of
 from tests.chat.test_rollups import BERLIN, KOLKATA, make_record, make_records
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("no_runner")]

@@ -15,12 +15,14 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from chat import events, people, rights
+from chat import events
 from chat.events import streams
 from chat.generation import Question, start_conversation
 from chat.models import AuditEntry, Generation, Quota, Status, UsageRecord, User
-from chat.people import LastAdministratorError
-from chat.people_facts import access_of, assistants_of
+from chat.people import managing as people
+from chat.people import rights
+from chat.people.facts import access_of, assistants_of
+from chat.people.managing import LastAdministratorError
 from tests.chat.test_races import at_once
 from tests.conftest import PASSWORD
 

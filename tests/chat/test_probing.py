@@ -18,10 +18,10 @@ from backends import BaseChatBackend, chat_backends
 from backends.exceptions import BackendUnavailable, RequestRejected
 from backends.openai import OpenAIBackend
 from backends.transformers import TransformersBackend
-from chat import probing
-from chat.backend_health import health
 from chat.models import BackendState
-from chat.probing import claim_due, probe
+from chat.operation import probing
+from chat.operation.backend_health import health
+from chat.operation.probing import claim_due, probe
 from chat.runner import Runner
 from tests.fakes import EchoBackend
 from tests.patience import until

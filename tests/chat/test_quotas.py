@@ -16,7 +16,6 @@ from django.utils import timezone
 
 from backends import Usage
 from chat import quotas
-from chat.deleting import erase_conversation
 from chat.generation import (
     Question,
     cancel_generation,
@@ -40,6 +39,7 @@ from chat.models import (
     User,
 )
 from chat.refusals import QuotaExceededError
+from chat.retention.deleting import erase_conversation
 from tests.chat.test_races import at_once
 
 

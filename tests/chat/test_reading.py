@@ -12,9 +12,10 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from chat import audit, oversight, reading
+from chat import audit
 from chat.audit import Target
 from chat.models import AuditEntry, Conversation, Generation, Status, User
+from chat.people import oversight, reading
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("no_runner")]
 

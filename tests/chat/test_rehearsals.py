@@ -19,7 +19,6 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from chat import deleting, draining
 from chat.generation import Question, start_generation
 from chat.models import (
     AssistantVersion,
@@ -41,6 +40,8 @@ from chat.models import (
     UsageRecord,
     User,
 )
+from chat.operation import draining
+from chat.retention import deleting
 from chat.runner import Runner
 from chat.workshop import claiming, comparing, opening, switching, working
 from chat.workshop.choosing import of_text
@@ -412,7 +413,7 @@ class TestDeletedConversations:
         until(lambda: ScriptedBackend.open == 0)
 
     def test_a_deleted_message_takes_its_copy_along(self, rehearsal):
-        from chat.pruning import delete_message
+        from chat.retention.pruning import delete_message
 
         delete_message(Generation.objects.get().message)
         assert list(RehearsedAnswer.objects.values_list("side", flat=True)) == ["new"]

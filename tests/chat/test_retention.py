@@ -15,8 +15,7 @@ from django.core.management import CommandError, call_command
 from django.db.models import F
 from django.utils import timezone
 
-from chat import audit, purging, retention, search
-from chat.deleting import delete_conversations, restorable, restore_conversations
+from chat import audit, search
 from chat.generation import Question, start_conversation
 from chat.models import (
     AuditEntry,
@@ -31,7 +30,10 @@ from chat.models import (
     Share,
     UsageRecord,
 )
-from chat.purging import AlreadyPurgingError, Daily
+from chat.retention import purging
+from chat.retention import rules as retention
+from chat.retention.deleting import delete_conversations, restorable, restore_conversations
+from chat.retention.purging import AlreadyPurgingError, Daily
 from chat.search import Backlog
 from chat.search.index import get_index
 from tests.fakes import claim_one

@@ -24,9 +24,9 @@ from hypothesis import strategies as st
 
 from backends import Usage
 from chat import rollups
-from chat.deleting import erase_conversation
 from chat.generation import Question, end_generation, start_conversation
 from chat.models import FirstTextRollUp, Generation, PersonRollUp, Price, Status, UsageRecord, UsageRollUp, User
+from chat.retention.deleting import erase_conversation
 from tests.chat.test_races import at_once
 
 MODELS = (UsageRollUp, PersonRollUp, FirstTextRollUp)

@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 from chat import search
 from chat.checks import check_search
 from chat.conversations import rename_conversation
-from chat.deleting import delete_conversations, erase_conversation, purge_deleted
 from chat.generation import (
     Question,
     continue_generation,
@@ -30,7 +29,8 @@ from chat.generation import (
     start_generation,
 )
 from chat.models import Conversation, Generation, Message, Role, Status
-from chat.pruning import delete_message
+from chat.retention.deleting import delete_conversations, erase_conversation, purge_deleted
+from chat.retention.pruning import delete_message
 from chat.search.finding import PAGE, TITLES
 from chat.search.grams import MOST, grams, grams_of_query
 from chat.search.index import get_index

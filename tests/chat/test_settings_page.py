@@ -11,9 +11,9 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.urls import reverse
 
-from chat.configuration import sections
-from chat.explanations import EXPLANATIONS, SECTIONS
-from chat.masking import MASK, is_secret_name, masked, without_secrets
+from chat.diagnosis.configuration import sections
+from chat.diagnosis.explanations import EXPLANATIONS, SECTIONS
+from chat.diagnosis.masking import MASK, is_secret_name, masked, without_secrets
 from chat.models import Assistant, User
 
 SECRET = "hunter2-swordfish"

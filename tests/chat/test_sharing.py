@@ -11,9 +11,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from chat import sharing
-from chat.deleting import erase_conversation
 from chat.generation import Question, start_generation
 from chat.models import Conversation, Generation, Message, Role, Share, SharedMessage
+from chat.retention.deleting import erase_conversation
 from chat.writing import run_generation
 from tests.fakes import claim_one
 

@@ -11,9 +11,9 @@ from django.core import mail
 from django.test import Client
 from django.urls import reverse
 
-from chat import signup
 from chat.checks import check_signup
 from chat.models import AuditEntry, SignupMode, SignupPolicy, User
+from chat.people import signup
 from tests.conftest import PASSWORD
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("no_runner")]

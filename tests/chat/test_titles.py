@@ -13,9 +13,9 @@ from backends import BaseChatBackend, ChatRequest, Finish, StreamEvent, TextDelt
 from backends.exceptions import BackendUnavailable
 from chat import titles
 from chat.conversations import rename_conversation
-from chat.deleting import delete_conversations
 from chat.generation import Question, end_generation, start_generation
 from chat.models import Conversation, Message, Status, TitleFrom
+from chat.retention.deleting import delete_conversations
 from chat.runner import Runner
 from chat.titles import cleaned, first_words, improve_title
 from tests.fakes import claim_one

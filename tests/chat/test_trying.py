@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from backends import ChatMessage
-from chat import draining, quotas
+from chat import quotas
 from chat.models import (
     Assistant,
     Conversation,
@@ -29,6 +29,7 @@ from chat.models import (
     UsageRecord,
     User,
 )
+from chat.operation import draining
 from chat.workshop import trials
 from chat.workshop.trials import Ask
 from tests.chat.test_admin import assistant_form

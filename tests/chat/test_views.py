@@ -357,7 +357,7 @@ class TestList:
 
 class TestSetup:
     def link(self):
-        from chat.accounts import owner_path
+        from chat.people.accounts import owner_path
 
         return owner_path()
 
@@ -393,7 +393,7 @@ class TestSetup:
 
     def test_an_old_link_is_refused(self, client, db, monkeypatch):
         link = self.link()
-        monkeypatch.setattr("chat.accounts.OWNER_LINK_AGE", -1)
+        monkeypatch.setattr("chat.people.accounts.OWNER_LINK_AGE", -1)
         assert client.get(link).status_code == 404
 
     def test_weak_passwords_are_refused(self, client, db):

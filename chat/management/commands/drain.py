@@ -8,8 +8,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from backends import chat_backends
-from chat import draining
 from chat.models import Drain
+from chat.operation import draining
 
 LOOK_EVERY = 0.5
 """Seconds."""

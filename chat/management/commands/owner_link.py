@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from chat.accounts import needs_owner, owner_path
+from chat.people.accounts import needs_owner, owner_path
 
 
 class Command(BaseCommand):

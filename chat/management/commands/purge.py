@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from chat import purging
+from chat.retention import purging
 
 
 class Command(BaseCommand):

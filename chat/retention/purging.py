@@ -19,10 +19,11 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from chat import audit, pieces, retention
-from chat.deleting import delete_untouched, purge_deleted
+from chat import audit, pieces
 from chat.models import Conversation, Kept, PurgeRun
-from chat.retention import Due
+from chat.retention import rules as retention
+from chat.retention.deleting import delete_untouched, purge_deleted
+from chat.retention.rules import Due
 
 AT_ONCE = 300
 """Rows of one step: whoever else writes waits meanwhile."""

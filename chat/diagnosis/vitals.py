@@ -24,11 +24,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from backends import chat_backends
-from chat import presence
-from chat.backend_health import Health, health
 from chat.events import open_stream_count, relay
 from chat.health import missing_migrations
 from chat.models import BackendState, Drain, Worker
+from chat.operation import presence
+from chat.operation.backend_health import Health, health
 
 Light = Literal["good", "fair", "bad", "off"]
 

@@ -11,8 +11,8 @@ from django.core import signing
 from django.http import HttpRequest
 from django.urls import reverse
 
-from chat import invitations, signup
 from chat.models import SignupMode, User
+from chat.people import invitations, signup
 
 _SALT = "chat.owner"
 OWNER_LINK_AGE = 60 * 60 * 24

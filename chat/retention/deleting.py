@@ -14,10 +14,12 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from chat import events, holds, pieces, retention, search, usage
+from chat import events, pieces, search, usage
 from chat.conversations import publish_conversations
 from chat.models import Conversation, Generation, Message, Status, User
 from chat.querysets import ConversationQuerySet
+from chat.retention import holds
+from chat.retention import rules as retention
 
 PURGED_AT_ONCE = 300
 """How many rows one round of the runner purges: it has answers to look after meanwhile."""

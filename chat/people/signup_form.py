@@ -13,9 +13,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext_lazy as _
 
-from chat import audit, invitations, signup
-from chat.invitations import InvitationGoneError
+from chat import audit
 from chat.models import Invitation, SignupMode, User
+from chat.people import invitations, signup
+from chat.people.invitations import InvitationGoneError
 
 
 class SignupForm(allauth_forms.SignupForm):  # type: ignore[misc]

@@ -1,6 +1,6 @@
 """How the backends fare, from what the site knows anyway: how their newest answers and probes went. Nobody is asked.
 
-``observe`` is the only source. What the probes found is in ``BackendState``, which ``chat.probing`` writes.
+``observe`` is the only source. What the probes found is in ``BackendState``, which ``chat.operation.probing`` writes.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ UNKNOWN = Health("unknown")
 
 def health(aliases: Collection[str]) -> Mapping[str, Health]:
     """Return the health of these backends, not older than a few seconds; constant queries, however many answers."""
-    key = "chat.backend_health:" + ",".join(sorted(aliases))
+    key = "chat.operation.backend_health:" + ",".join(sorted(aliases))
     found: dict[str, Health] | None = cache.get(key)
     if found is None:
         found = {alias: judge(seen) for alias, seen in observe(aliases).items()}

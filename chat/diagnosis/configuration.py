@@ -14,8 +14,8 @@ from django.conf import global_settings, settings
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
-from chat.explanations import EXPLANATIONS, SECTIONS
-from chat.masking import masked
+from chat.diagnosis.explanations import EXPLANATIONS, SECTIONS
+from chat.diagnosis.masking import masked
 
 Source = Literal["default", "environment", ".env", "settings"]
 

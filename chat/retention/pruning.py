@@ -6,9 +6,9 @@ from django.db import transaction
 
 from chat import events, history, search
 from chat.conversations import lock, publish_conversation
-from chat.holds import hold_on, lock_owner, set_aside
 from chat.models import Conversation, Generation, Message
 from chat.refusals import ConversationBusyError
+from chat.retention.holds import hold_on, lock_owner, set_aside
 
 _BATCH = 500
 """Rows of one statement: no database has to take more parameters than it can."""

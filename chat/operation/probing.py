@@ -22,8 +22,8 @@ from django.utils import timezone
 
 from backends import chat_backends
 from backends.exceptions import ChatBackendError
-from chat import cooling
 from chat.models import BackendState
+from chat.operation import cooling
 from chat.storable import storable
 
 logger = logging.getLogger(__name__)

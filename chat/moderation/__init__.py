@@ -1,0 +1,1 @@
+"""Who looks at questions and answers, and what they find."""

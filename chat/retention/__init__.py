@@ -1,0 +1,1 @@
+"""How things come to their end: how long they are kept, what is held, and what goes."""
