@@ -65,6 +65,11 @@ class BaseModerator(ABC):
             ModerationError: it cannot be read.
         """
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is nothing to look for at the moment: then it is not asked."""
+        return False
+
     @abstractmethod
     async def check(self, request: ModerationRequest) -> Verdict:
         """Return what is to be done with the text.

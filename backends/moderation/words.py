@@ -143,6 +143,10 @@ class WordListModerator(BaseModerator):
         except (OSError, ValueError) as error:
             raise ModerationError(f"The word list {self.file} cannot be used: {error}") from error
 
+    @property
+    def is_idle(self) -> bool:
+        return not self._compiled.rules
+
     async def check(self, request: ModerationRequest) -> Verdict:
         return self._compiled.search(request.text)
 

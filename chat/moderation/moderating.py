@@ -84,8 +84,11 @@ def check_question(owner: User, text: str, conversation: Conversation | None) ->
         return []
     request = ModerationRequest(text=text, kind="question", user=_opaque_name(owner.pk))
     unreadable = _refresh(entries)
+    awake = _awake(entries)
+    if not (awake or unreadable):
+        return []
     try:
-        asked = _loop.submit(_ask_all(entries, request))
+        asked = _loop.submit(_ask_all(awake, request))
         found = asked.result(max(entry.timeout for entry in entries) + GRACE)
     except TimeoutError:
         asked.cancel()
@@ -112,8 +115,12 @@ class AnswerWatch:
     def __init__(self, generation: Generation) -> None:
         self._generation = generation
         self._entries: list[Entry] = []
-        self._text = ""
-        self._seen = 0
+        self._before = ""
+        """The end of what was looked at."""
+        self._pieces: list[str] = []
+        """What came since then."""
+        self._length = 0
+        """Of these."""
         self._asking: asyncio.Future[list[Found]] | None = None
 
     def refresh(self) -> None:
@@ -125,8 +132,9 @@ class AnswerWatch:
         """Take a piece of text; return whether a verdict is there that ``look`` is to be called for."""
         if not self._entries:
             return False
-        self._text += text
-        if self._asking is None and len(self._text) - self._seen >= PIECE:
+        self._pieces.append(text)
+        self._length += len(text)
+        if self._asking is None and self._length >= PIECE:
             self._ask()
         return self._asking is not None and self._asking.done()
 
@@ -144,7 +152,7 @@ class AnswerWatch:
     async def look_at_the_rest(self) -> list[Found]:
         """Return what was found in all that was not looked at yet."""
         found = [*self._failed_to_read(), *await self.look()] if self._entries else []
-        if self._entries and len(self._text) > self._seen:
+        if self._entries and self._length:
             self._ask()
             found += await self.look()
         return found
@@ -154,11 +162,14 @@ class AnswerWatch:
         return [one for one in failed if one.verdict.action != "allow"]
 
     def _ask(self) -> None:
-        piece = self._text[max(0, self._seen - BEFORE) :]
-        self._seen = len(self._text)
+        piece = self._before + "".join(self._pieces)
+        self._before, self._pieces, self._length = piece[-BEFORE:], [], 0
+        awake = _awake(self._entries)
+        if not awake:
+            return
         user = _opaque_name(self._generation.message.conversation.owner_id)
         request = ModerationRequest(text=piece, kind="answer", user=user)
-        self._asking = asyncio.wrap_future(_loop.submit(_ask_all(self._entries, request)))
+        self._asking = asyncio.wrap_future(_loop.submit(_ask_all(awake, request)))
 
 
 def take_note(generation: Generation, found: list[Found]) -> None:
@@ -189,6 +200,10 @@ def _refresh(entries: list[Entry]) -> list[Found]:
         except ModerationError as error:
             failed.append(_failed(entry, str(error)))
     return failed
+
+
+def _awake(entries: list[Entry]) -> list[Entry]:
+    return [entry for entry in entries if not entry.moderator.is_idle]
 
 
 async def _ask_all(entries: list[Entry], request: ModerationRequest) -> list[Found]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backends.moderation import ALLOW, BaseModerator, ModerationRequest, Verdict
+from backends.moderation import BaseModerator, ModerationRequest, Verdict
 from backends.moderation.words import Compiled, Rule, compile_rules
 from chat.models import ModerationRule
 from chat.remembered import Remembered
@@ -39,5 +39,9 @@ class AdminWordListModerator(BaseModerator):
         """Take the rules as they are now; a query once in a while."""
         self._compiled = _compiled.get()
 
+    @property
+    def is_idle(self) -> bool:
+        return not self._compiled.rules
+
     async def check(self, request: ModerationRequest) -> Verdict:
-        return self._compiled.search(request.text) if self._compiled.rules else ALLOW
+        return self._compiled.search(request.text)
