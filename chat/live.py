@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from backends import chat_backends
 from chat import events
-from chat.models import Assistant, DraftPiece, Drain, Generation, Message, Status
+from chat.models import Assistant, DraftPiece, Drain, Generation, Message, Price, Status
 from chat.operation.backend_health import Health, health
 from chat.people.reading import name_of
 from chat.usage import BYTES_PER_TOKEN
@@ -163,12 +163,22 @@ def _answers() -> list[Answer]:
     # in_progress comes before queued, and an index has them in this order.
     rows = list(unfinished.order_by("status", "queued_at").values(*_FIELDS, "asked")[:SHOWN])
     written = _tokens_written([row["pk"] for row in rows if row["status"] == Status.IN_PROGRESS])
-    prices = Assistant.objects.in_bulk({row["assistant_id"] for row in rows if row["assistant_id"]})
     now = timezone.now()
+    prices = _prices({row["assistant_id"] for row in rows if row["assistant_id"]}, now)
     return [_answer(row, written.get(row["pk"], 0), prices.get(row["assistant_id"]), now) for row in rows]
 
 
-def _answer(row: dict[str, Any], tokens: int, assistant: Assistant | None, now: datetime) -> Answer:
+def _prices(assistants: Collection[int], now: datetime) -> dict[int, Price]:
+    """Return what these assistants cost now, by the rule of ``PriceQuerySet.in_force``: two queries for all of them."""
+    own = Assistant.objects.filter(pk__in=assistants).values_list("pk", "input_price", "output_price")
+    prices = {pk: Price(input_price=for_input, output_price=for_output) for pk, for_input, for_output in own}
+    for price in Price.objects.filter(assistant__in=assistants).order_by("starts_at", "pk"):
+        if price.starts_at <= now or prices[price.assistant_id].pk is None:
+            prices[price.assistant_id] = price
+    return prices
+
+
+def _answer(row: dict[str, Any], tokens: int, price: Price | None, now: datetime) -> Answer:
     began = row["first_delta_at"]
     was_continued = bool(began and row["started_at"] and began < row["started_at"])
     writes_for = (now - began).total_seconds() if began and not was_continued else 0.0
@@ -185,23 +195,23 @@ def _answer(row: dict[str, Any], tokens: int, assistant: Assistant | None, now: 
         age=max(0, int((now - row["queued_at"]).total_seconds())),
         tokens=tokens,
         rate=round(tokens / writes_for, 1) if writes_for > 0.5 and tokens else None,
-        cost=str(_cost(row, tokens, assistant)),
+        cost=str(_cost(row, tokens, price)),
         worker=":".join(row["worker"].split(":")[:2]),
         conversation=str(row["message__conversation_id"]) if is_there else "",
         title=name_of(row["message__conversation_id"]) if is_there else "",
     )
 
 
-def _cost(row: dict[str, Any], tokens: int, assistant: Assistant | None) -> Decimal:
+def _cost(row: dict[str, Any], tokens: int, price: Price | None) -> Decimal:
     """Return about what it has cost so far: nothing before it began, then what was asked, and what is written."""
     cost: Decimal = row["cost"]
-    if assistant is None or row["status"] == Status.QUEUED:
+    if price is None or row["status"] == Status.QUEUED:
         return cost
     before = "message__parent__parent__generation"
     past = (row[f"{before}__input_tokens"] or 0) + (row[f"{before}__output_tokens"] or 0)
     system = 0 if past else len(str(row["parameters"].get("system_prompt", "")))
     asked = past + ((row["asked"] or 0) + system) // BYTES_PER_TOKEN
-    return (cost + assistant.cost(asked, tokens)).quantize(Decimal("0.000001"))
+    return (cost + price.cost(asked, tokens)).quantize(Decimal("0.000001"))
 
 
 def _tokens_written(messages: Collection[int]) -> dict[int, int]:

@@ -38,7 +38,8 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]
         rows: Any = self.object_list
         if not isinstance(rows, QuerySet):
             return len(rows)
-        return rows.order_by()[: MOST_COUNTED + 1].count()
+        # Without the columns that are calculated: they would be for each row.
+        return rows.order_by().values("pk")[: MOST_COUNTED + 1].count()
 
     @property
     def is_bounded(self) -> bool:

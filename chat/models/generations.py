@@ -66,11 +66,12 @@ class Generation(models.Model):
     objects = GenerationQuerySet.as_manager()
 
     class Meta:
-        ordering = ["-queued_at"]
+        ordering = ["-queued_at", "-pk"]
         indexes = [
             # Not a partial index: SQLite, which is sent parameters, cannot tell that their rows are in one.
             models.Index(fields=["status", "queued_at"], name="generation_by_status"),
-            models.Index(fields=["-queued_at"], name="generation_newest"),
+            # With the key: by the time alone, the admin's order is sorted anew for each page, among all rows.
+            models.Index(fields=["-queued_at", "-message"], name="generation_newest"),
             models.Index(fields=["backend", "status", "finished_at"], name="generation_outcomes"),
         ]
         verbose_name = _("generation")

@@ -92,6 +92,21 @@ class TestBoard:
         (answer,) = live.board().answers
         assert Decimal(answer.cost) == Decimal("0.000200") + Decimal(4) * (len(TITLE) // 4) / 1_000_000
 
+    def test_it_costs_what_holds_now(self, running, echo):
+        echo.prices.all().delete()
+        now = timezone.now()
+        for hours, price in ((1, 64), (-1, 16), (-2, 32)):
+            echo.prices.create(starts_at=now + timedelta(hours=hours), input_price=0, output_price=price)
+        (answer,) = live.board().answers
+        assert Decimal(answer.cost) == echo.cost(0, 100) == Decimal("0.0016")
+
+    def test_before_its_first_price_it_costs_that(self, running, echo):
+        echo.prices.all().delete()
+        for hours, price in ((2, 64), (1, 16)):
+            echo.prices.create(starts_at=timezone.now() + timedelta(hours=hours), input_price=0, output_price=price)
+        (answer,) = live.board().answers
+        assert Decimal(answer.cost) == echo.cost(0, 100) == Decimal("0.0016")
+
     def test_one_that_goes_on_has_no_speed(self, running):
         Generation.objects.update(first_delta_at=timezone.now() - timedelta(days=1))
         (answer,) = live.board().answers
@@ -110,6 +125,7 @@ class TestBoard:
 
     def test_queries_do_not_grow_and_rows_are_cut(self, running, ask, echo, alice, monkeypatch):
         live.board()  # the health of the backends is known for some seconds
+        pieces.fold([running.pk])
 
         def count() -> int:
             with CaptureQueriesContext(connection) as queries:
@@ -124,11 +140,12 @@ class TestBoard:
             Message(conversation=conversation, role=Role.ASSISTANT) for conversation in conversations
         )
         Generation.objects.bulk_create(
-            Generation(message=answer, assistant=echo, assistant_name="Echo", backend="echo") for answer in answers
+            Generation(message=answer, assistant=echo, assistant_name="Echo", backend="echo", status=status)
+            for answer, status in zip(answers, [Status.IN_PROGRESS, Status.QUEUED] * 150, strict=True)
         )
         now = live.board()
         assert count() == few
-        assert (len(now.answers), now.queued, now.hidden) == (live.SHOWN, 300, 201)
+        assert (len(now.answers), now.queued, now.hidden) == (live.SHOWN, 150, 201)
 
     def test_a_backend_that_the_settings_forgot_is_there_while_it_is_asked(self, running):
         Generation.objects.update(backend="gone")
