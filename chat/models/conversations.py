@@ -74,7 +74,9 @@ class Conversation(models.Model):
                 fields=["deleted_at"], condition=models.Q(deleted_at__isnull=False), name="conversation_deleted"
             ),
             models.Index(
-                fields=["updated_at"], condition=models.Q(deleted_at__isnull=True), name="conversation_untouched"
+                fields=["-updated_at", "-id"],
+                condition=models.Q(deleted_at__isnull=True),
+                name="conversation_untouched",
             ),
         ]
         verbose_name = _("conversation")

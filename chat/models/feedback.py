@@ -58,7 +58,7 @@ class Feedback(models.Model):
     class Meta:
         ordering = ["-updated_at"]
         constraints = [models.UniqueConstraint(fields=["message", "person"], name="one_feedback_a_person")]
-        indexes = [models.Index(fields=["-updated_at"], name="feedback_newest")]
+        indexes = [models.Index(fields=["-updated_at", "-id"], name="feedback_newest")]
         verbose_name = _("feedback")
         verbose_name_plural = _("feedback")
 

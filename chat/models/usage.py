@@ -58,7 +58,7 @@ class UsageRecord(models.Model):
     class Meta:
         ordering = ["-at"]
         indexes = [
-            models.Index(fields=["-at"], name="usage_newest"),
+            models.Index(fields=["-at", "-id"], name="usage_newest"),
             models.Index(fields=["user_id", "-at"], name="usage_of_user"),
             models.Index(fields=["assistant_id", "-at"], name="usage_of_assistant"),
             models.Index(fields=["backend", "-at"], name="usage_of_backend"),
