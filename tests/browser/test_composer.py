@@ -184,6 +184,18 @@ class TestDrafts:
             page.reload()
         assert (home.input_value(FIELD), other.input_value(FIELD)) == ("one more", "two")
 
+    def test_what_another_tab_wrote_over_is_kept(self, home):
+        """Two that write at the same moment see too late that they share a draft."""
+        home.fill(FIELD, "one")
+        wait_until_stored(home, '"one"')
+        home.evaluate("""() => {
+            const key = Object.keys(localStorage).find((name) => name.startsWith("draft:"));
+            localStorage.setItem(key, JSON.stringify({text: "two", at: Date.now(), tab: "another"}));
+            dispatchEvent(new StorageEvent("storage", {key}));
+        }""")
+        home.reload()
+        assert home.input_value(FIELD) == "one"
+
     def test_what_was_typed_just_now_stays(self, home):
         """Another tab stores its own before this one has stored anything."""
         home.fill(FIELD, "one")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -103,3 +104,12 @@ async def test_streams_end_when_the_process_is_asked_to_stop(alice, conversation
         while (await communicator.receive_output(5)).get("more_body"):
             pass
         await asyncio.wait_for(communicator.future, 5)
+
+
+def test_the_garbage_collector_passes_over_what_is_there_for_good():
+    asgi._keep_for_good()
+    try:
+        assert gc.get_freeze_count() > 100_000
+        assert len(gc.get_objects()) < 10_000
+    finally:
+        gc.unfreeze()

@@ -217,6 +217,15 @@ class TestAnswers:
         ask(echo, "some apples please")
         assert answer().status == "completed"
 
+    @pytest.mark.parametrize("checks", ["question", "answer"])
+    def test_who_looks_for_nothing_is_not_asked(self, alice_client, ask, echo, settings, monkeypatch, checks):
+        settings.CHAT_MODERATION = {"words": {**ADMIN, "CHECKS": [checks]}}
+        rule(is_active=False)
+        monkeypatch.setattr(moderating._loop, "submit", None)
+        assert send(alice_client, "some apples please", echo).status_code == 201
+        ask(echo, "some apples please " * 200)
+        assert answer().status == "completed"
+
 
 from backends import BaseChatBackend, TextDelta  # noqa: E402
 
