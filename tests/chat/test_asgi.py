@@ -21,9 +21,10 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 
 @pytest.fixture(autouse=True)
-def _no_threads_left():
+def _nothing_left():
     yield
     asgi.application.threads.close()
+    gc.unfreeze()
 
 
 @asynccontextmanager
@@ -108,8 +109,5 @@ async def test_streams_end_when_the_process_is_asked_to_stop(alice, conversation
 
 def test_the_garbage_collector_passes_over_what_is_there_for_good():
     asgi._keep_for_good()
-    try:
-        assert gc.get_freeze_count() > 100_000
-        assert len(gc.get_objects()) < 10_000
-    finally:
-        gc.unfreeze()
+    assert gc.get_freeze_count() > 100_000
+    assert len(gc.get_objects()) < 10_000
