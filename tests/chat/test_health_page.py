@@ -89,6 +89,7 @@ def test_a_wrong_key_is_told_before_anybody_asks(health_page):
     BackendState.objects.create(alias="echo", probed_at=timezone.now(), error_code="authentication_failed")
     (complaint,) = vitals.examine().complaints
     assert (complaint.name, complaint.light) == ("Echo", "fair")
+    assert "Needs a look" in health_page()
 
 
 def test_a_local_model_tells_its_figures(health_page):

@@ -254,6 +254,13 @@ class TestAdmin:
         page = add(admin_client, addresses="ann@example.org, bob@example.org", mails="on").content.decode()
         assert len(set(LINK.findall(page))) == 2
 
+    def test_where_there_are_no_groups_it_says_so(self, admin_client):
+        page = admin_client.get(reverse("admin:chat_invitation_add")).content.decode()
+        assert "There are none yet." in page
+        Group.objects.create(name="Team")
+        page = admin_client.get(reverse("admin:chat_invitation_add")).content.decode()
+        assert ("There are none yet." in page, "Team" in page) == (False, True)
+
     def test_a_mail_server_that_is_away(self, admin_client, settings):
         settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
         settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
