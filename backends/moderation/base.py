@@ -67,7 +67,7 @@ class BaseModerator(ABC):
 
     @property
     def is_idle(self) -> bool:
-        """Whether there is nothing to look for at the moment: then it is not asked."""
+        """Whether there is nothing to look for at the moment: then it is not asked. Calculates nothing, never fails."""
         return False
 
     @abstractmethod

@@ -254,4 +254,4 @@ def _write_down(
 
 
 def _opaque_name(owner_id: int) -> str:
-    return salted_hmac("chat.moderation.moderating.user", str(owner_id), algorithm="sha256").hexdigest()[:16]
+    return salted_hmac("chat.moderation.user", str(owner_id), algorithm="sha256").hexdigest()[:16]
