@@ -296,3 +296,17 @@ def test_a_phone_has_a_drawer(site, open_page):
 def test_the_admin_keeps_the_content_policy(page, site, path):
     page.goto(f"{site.url}/admin/{path}", wait_until="load")
     expect(page.locator("#content")).to_be_visible()
+
+
+def test_an_answer_whose_end_cannot_be_fetched_is_finished_later(page, site):
+    """The server goes away between the last event and the turn that it leads to."""
+    turn = re.compile(r"/messages/\d+/$")
+    page.route(turn, lambda route: route.abort())
+    ask(page, site, "markdown please")
+    answer = page.locator(ANSWER)
+    expect(answer.locator("strong")).to_have_text("bold")
+    expect(page.get_by_role("status").filter(has_text="Answer ready")).to_have_count(1)
+    expect(answer).not_to_have_attribute("data-status", "completed")
+    page.unroute(turn)
+    expect(answer).to_have_attribute("data-status", "completed")
+    expect(answer.get_by_role("button", name="Good answer")).to_have_count(1)

@@ -224,9 +224,11 @@ export class ChatLog extends HTMLElement {
   showOne(id) {
     const reader = this.branch.reader(id);
     const live = this.live.get(id);
+    const turn = this.turn(id);
     if (!reader) return;
     live?.schedule();
-    if (!this.turn(id) || (!live && !reader.isOver)) this.bring(id);
+    // One that ended while the server was away still looks unfinished.
+    if (!turn || (!live && (!reader.isOver || isUnfinished(turn.dataset.status ?? "")))) this.bring(id);
     else if (!reader.isWhole) this.resync();
     else if (live && reader.isOver) this.finish(id, live);
   }
@@ -405,8 +407,10 @@ export class ChatLog extends HTMLElement {
     this.forget(id);
     const old = live.article;
     if (!fresh) {
-      // Offline at this very moment: leave what is there, without its tools.
+      // Offline at this very moment: leave what is there, without its tools until the server is back.
       old.removeAttribute("aria-busy");
+      this.branch.fail();
+      setTimeout(() => this.resync(), PAUSE);
     } else if (isWhole && live.reader.isOver && fresh.getAttribute("aria-busy") !== "true") {
       // The text stays as it is, and with it what the reader has selected.
       old.removeAttribute("aria-busy");
