@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import NamedTuple
 
+from django_eventstream.event import Event
 from django_eventstream.views import get_listener_manager
 
-from chat.events.ring import RingEvent, RingStorage
+from chat.events.ring import RingStorage
 
 ring = RingStorage()
 
@@ -50,7 +51,7 @@ def forget(channels: Collection[str]) -> None:
     # They are remembered from now on, under new ids: forgotten for good, nobody would hear of them any more.
     remember(channels)
     for channel in channels:
-        get_listener_manager().add_to_queues(channel, RingEvent(channel, "", ""))
+        get_listener_manager().add_to_queues(channel, Event(channel, "", ""))
 
 
 def watched_channels() -> set[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
@@ -12,6 +11,8 @@ from django_eventstream.utils import make_id
 from chat.events.channels import is_of_user
 from chat.events.delivery import Encoded, deliver, is_heard, ring, watched_channels
 from chat.events.relay import relay
+
+_encode = DjangoJSONEncoder().encode
 
 
 class Message(NamedTuple):
@@ -30,7 +31,7 @@ def publish(channel: str, event: str, data: dict[str, Any]) -> None:
 def publish_all(messages: Iterable[Message]) -> None:
     """Tell the open pages, in this order. Never fails: a page that misses something fetches the snapshot."""
     encoded = [
-        Encoded(channel, event, json.dumps(data, cls=DjangoJSONEncoder))
+        Encoded(channel, event, _encode(data))
         for channel, event, data in messages
         if relay.is_wanted or is_heard(channel)
     ]
@@ -41,7 +42,7 @@ def publish_all(messages: Iterable[Message]) -> None:
 
 def publish_here(channel: str, event: str, data: dict[str, Any]) -> None:
     """Tell the open pages of this process alone: the others tell their own."""
-    deliver(Encoded(channel, event, json.dumps(data, cls=DjangoJSONEncoder)))
+    deliver(Encoded(channel, event, _encode(data)))
 
 
 def is_watched(channel: str) -> bool:
@@ -51,7 +52,7 @@ def is_watched(channel: str) -> bool:
 
 def tell_everybody(event: str, data: dict[str, Any]) -> None:
     """Tell every open page of this process, whoever looks at it; the other processes tell theirs."""
-    encoded = json.dumps(data, cls=DjangoJSONEncoder)
+    encoded = _encode(data)
     for channel in watched_channels():
         if is_of_user(channel):
             deliver(Encoded(channel, event, encoded))

@@ -8,7 +8,6 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from functools import cached_property
 from itertools import islice
 
 from django_eventstream.event import Event
@@ -22,21 +21,18 @@ RING_LINGER = 60.0
 """Seconds for which a channel is remembered that nobody listens to."""
 
 
-class RingEvent(Event):  # type: ignore[misc]
-    """An event that is encoded once, however many tabs it goes to."""
-
-    @cached_property
-    def frame(self) -> str:
-        """The event as it goes over the wire, but for the blank line that ends it: an id may come before that."""
-        # In JSON, which is one line; django-eventstream's own encoder looks for more.
-        return f"event: {self.type}\ndata: {self.data}\n"
+def frame_of(event_type: str, data: str) -> str:
+    """Return the event as it goes over the wire, but for the blank line that ends it: an id may come before that."""
+    # In JSON, which is one line; django-eventstream's own encoder looks for more.
+    return f"event: {event_type}\ndata: {data}\n"
 
 
 @dataclass(slots=True)
 class _Ring:
     current_id: int = field(default_factory=lambda: secrets.randbits(62))
     """Id of the newest event. It starts where no other process starts: ids that those gave out are unknown here."""
-    events: deque[RingEvent] = field(default_factory=lambda: deque(maxlen=RING_EVENTS))
+    frames: deque[str] = field(default_factory=lambda: deque(maxlen=RING_EVENTS))
+    """Of the newest events. As texts, which the garbage collector passes over: there may be millions."""
     used_at: float = field(default_factory=time.monotonic)
 
 
@@ -50,16 +46,16 @@ class RingStorage(StorageBase):  # type: ignore[misc]
     _lock = threading.Lock()
     _rings: OrderedDict[str, _Ring] = OrderedDict()
 
-    def append_event(self, channel: str, event_type: str, data: str) -> RingEvent:
+    def append_event(self, channel: str, event_type: str, data: str) -> Event:
+        frame = frame_of(event_type, data)
         with self._lock:
             ring = self._touch(channel)
             ring.current_id += 1
-            event = RingEvent(channel, event_type, data, id=ring.current_id)
-            ring.events.append(event)
-            return event
+            ring.frames.append(frame)
+            return Event(channel, event_type, data, id=ring.current_id)
 
-    def get_events(self, channel: str, last_id: int, limit: int = 100) -> list[RingEvent]:
-        """Return the events after ``last_id``, oldest first.
+    def get_frames(self, channel: str, last_id: int) -> tuple[list[str], int]:
+        """Return the frames of the events after ``last_id``, oldest first, and the id of the newest one.
 
         Raises:
             EventDoesNotExist: events after it were forgotten, or it was never given out.
@@ -67,9 +63,15 @@ class RingStorage(StorageBase):  # type: ignore[misc]
         with self._lock:
             ring = self._touch(channel)
             missed = ring.current_id - last_id
-            if not 0 <= missed <= len(ring.events):
+            if not 0 <= missed <= len(ring.frames):
                 raise EventDoesNotExist(f"{channel} has no event {last_id}", ring.current_id)
-            return list(islice(reversed(ring.events), missed))[::-1][:limit]
+            return list(islice(reversed(ring.frames), missed))[::-1], ring.current_id
+
+    def get_events(self, channel: str, last_id: int, limit: int = 100) -> list[Event]:
+        """Return the same events as django-eventstream has them, the first ``limit`` of them."""
+        frames, _ = self.get_frames(channel, last_id)
+        fields = [[line.partition(": ")[2] for line in frame.splitlines()] for frame in frames[:limit]]
+        return [Event(channel, *pair, id=last_id + number) for number, pair in enumerate(fields, start=1)]
 
     def get_current_id(self, channel: str) -> int:
         with self._lock:

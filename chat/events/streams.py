@@ -12,13 +12,13 @@ from typing import Any, Literal
 from django.contrib.sessions.models import Session
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.utils import timezone
+from django_eventstream.event import Event
 from django_eventstream.storage import EventDoesNotExist
 from django_eventstream.utils import make_id, parse_last_event_id, sse_encode_error, sse_encode_event
 from django_eventstream.views import Listener, get_listener_manager
 
 from chat.events.delivery import ring
 from chat.events.relay import relay
-from chat.events.ring import RING_EVENTS, RingEvent
 from chat.models import User
 
 KEEP_ALIVE = 20.0
@@ -101,7 +101,7 @@ class PageListener(Listener):  # type: ignore[misc]
         del self.aevent  # most of what a listener weighs, for stream() alone
         self.user_id = user.pk
         self.channels = set(channels)
-        self.channel_items: dict[str, list[RingEvent]] = {}
+        self.channel_items: dict[str, list[Event]] = {}
         self.assign_loop()
         self._is_waking = False
         self._waiter: asyncio.Future[None] | None = None
@@ -110,14 +110,14 @@ class PageListener(Listener):  # type: ignore[misc]
         """Wake the page once, however many events come before it runs. The listener manager's lock is held."""
         if not self._is_waking:
             self._is_waking = True
-            self.loop.call_soon_threadsafe(self._wake)
+            _bell.ring_for(self)
 
     async def news(self, timeout: float) -> set[str]:
         """Return the channels that have news; none if there are none for so many seconds."""
         deadline = self.loop.time() + timeout
         while not self.channel_items and self.loop.time() < deadline:
             self._waiter = self.loop.create_future()
-            timer = self.loop.call_at(deadline, self._wake)
+            timer = self.loop.call_at(deadline, self.wake)
             try:
                 await self._waiter
             finally:
@@ -127,9 +127,33 @@ class PageListener(Listener):  # type: ignore[misc]
             channels, self.channel_items = set(self.channel_items), {}
         return channels
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
+        """Let the page go on, on its loop."""
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+
+class _Bell:
+    """Wakes the pages of each event loop: one call from the thread that has news, however many pages it is for."""
+
+    def __init__(self) -> None:
+        self._sleeping: dict[asyncio.AbstractEventLoop, list[PageListener]] = {}
+
+    def ring_for(self, page: PageListener) -> None:
+        """Wake the page soon. The listener manager's lock is held."""
+        pages = self._sleeping.setdefault(page.loop, [])
+        pages.append(page)
+        if len(pages) == 1:
+            page.loop.call_soon_threadsafe(self._ring, page.loop)
+
+    def _ring(self, loop: asyncio.AbstractEventLoop) -> None:
+        with get_listener_manager().lock:
+            pages = self._sleeping.pop(loop)
+        for page in pages:
+            page.wake()
+
+
+_bell = _Bell()
 
 
 async def _frames(listener: PageListener, last_ids: dict[str, int]) -> AsyncGenerator[bytes]:
@@ -156,14 +180,12 @@ def _read(last_ids: dict[str, int], channels: Collection[str]) -> bytes:
     frames, lost = [], []
     for channel in channels:
         try:
-            events = ring.get_events(channel, last_ids[channel], limit=RING_EVENTS)
+            news, last_ids[channel] = ring.get_frames(channel, last_ids[channel])
         except EventDoesNotExist as missing:
             lost.append(channel)
             last_ids[channel] = missing.current_id
-            continue
-        if events:
-            frames += [event.frame for event in events]
-            last_ids[channel] = events[-1].id
+        else:
+            frames += news
     if lost:
         reset: str = sse_encode_event("stream-reset", {"channels": lost}, json_encode=True)
         frames.insert(0, reset[:-1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import re
 
@@ -34,6 +35,14 @@ class TestRing:
         start = RingStorage().get_current_id("user-same")
         RingStorage().append_event("user-same", "x", "0")
         assert len(RingStorage().get_events("user-same", start)) == 1
+
+    def test_the_garbage_collector_passes_over_what_it_holds(self):
+        ring = RingStorage()
+        start = ring.get_current_id("user-light")
+        ring.append_event("user-light", "x", '{"text": "hi"}')
+        frames, newest = ring.get_frames("user-light", start)
+        assert (frames, newest) == (['event: x\ndata: {"text": "hi"}\n'], start + 1)
+        assert not any(map(gc.is_tracked, frames))
 
     def test_what_was_forgotten_asks_for_the_snapshot(self):
         ring = RingStorage()
@@ -116,6 +125,27 @@ async def test_a_stream_tells_what_happens(alice, conversation):
         name, data, _ = await pending
         assert name == "message.delta"
         assert json.loads(data)["text"] == text
+
+
+async def test_pages_that_hear_of_the_same_news_are_woken_together(alice, monkeypatch):
+    pages = [streams.PageListener(alice, [f"user-{number}"]) for number in range(20)]
+    manager = streams.get_listener_manager()
+    for page in pages:
+        manager.add_listener(page)
+    news = [asyncio.create_task(page.news(5)) for page in pages]
+    await asyncio.sleep(0)
+    called = []
+    loop = asyncio.get_running_loop()
+    call = loop.call_soon_threadsafe
+    monkeypatch.setattr(loop, "call_soon_threadsafe", lambda *args, **kw: called.append(args) or call(*args, **kw))
+    try:
+        events.publish_all(events.Message(f"user-{number}", "x", {}) for number in range(20))
+        assert len(called) == 1
+        async with asyncio.timeout(5):
+            assert await asyncio.gather(*news) == [{f"user-{number}"} for number in range(20)]
+    finally:
+        for page in pages:
+            manager.remove_listener(page)
 
 
 async def test_a_stream_goes_on_where_the_page_was(alice, conversation):

@@ -24,7 +24,7 @@ from hypothesis.stateful import (
 
 from chat import events
 from chat.events import delivery
-from chat.events.ring import RingEvent
+from chat.events.ring import frame_of
 from chat.models import Message
 from chat.writing import run_generation
 from tests.fakes import claim_one
@@ -366,7 +366,7 @@ def test_frames_cut_anywhere_give_back_the_events(empty_ring, texts, places):
 
 @given(TEXTS)
 def test_a_field_of_a_frame_has_no_line_break(text):
-    frame = RingEvent(CHANNEL, "message.delta", json.dumps({"text": text})).frame
+    frame = frame_of("message.delta", json.dumps({"text": text}))
     assert frame.isascii()
     assert "\r" not in frame
     assert [line.partition(":")[0] for line in frame.split("\n")] == ["event", "data", ""]
