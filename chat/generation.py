@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -228,8 +229,10 @@ def end_generation(
         unfinished = unfinished.filter(started_at=generation.started_at)
     if unless_renewed:
         unfinished = unfinished.filter(heartbeat_at=generation.heartbeat_at)
+    cost = None
     if used:
-        values |= _used(generation, used)
+        cost = usage.cost_of(generation, used)
+        values |= _used(used, cost)
     with transaction.atomic():
         if unfinished.update(status=status, finished_at=timezone.now(), **values) != 1:
             return False
@@ -237,7 +240,7 @@ def end_generation(
         # Before somebody can delete it.
         related = ("conversation__owner", "generation__assistant")
         message = Message.objects.select_related(*related).get(pk=generation.pk)
-        usage.record(message, used)
+        usage.record(message, used, cost)
         if replaced_by:
             # By what it was written down, above: what was withheld was used.
             Message.objects.filter(pk=message.pk).update(content=replaced_by)
@@ -249,16 +252,13 @@ def end_generation(
     return True
 
 
-def _used(generation: Generation, used: Usage) -> dict[str, Any]:
+def _used(used: Usage, cost: Decimal) -> dict[str, Any]:
     """Return what the row says of it; what an answer that was continued took before comes on top."""
-    values: dict[str, Any] = {
+    return {
         "input_tokens": Coalesce(F("input_tokens"), Value(0)) + used.input_tokens,
         "output_tokens": Coalesce(F("output_tokens"), Value(0)) + used.output_tokens,
+        "cost": F("cost") + cost,
     }
-    if generation.assistant:
-        cost = generation.assistant.cost(used.input_tokens, used.output_tokens, usage.started_at(generation))
-        values["cost"] = F("cost") + cost
-    return values
 
 
 def _reserve(generation: Generation, owner: User, assistant: Assistant) -> None:

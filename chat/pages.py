@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -76,7 +75,7 @@ def turns(conversation: Conversation, messages: list[Message]) -> list[Turn]:
 
 def _opinions(conversation: Conversation, messages: list[Message]) -> dict[int, Feedback]:
     """Return the owner's feedback by message; no query where there are no answers to have any, as after sending."""
-    generations: Iterable[Generation | None] = (getattr(message, "generation", None) for message in messages)
+    generations = map(_generation_of, messages)
     over = [generation.pk for generation in generations if generation and not generation.is_running]
     if not over:
         return {}
@@ -84,8 +83,13 @@ def _opinions(conversation: Conversation, messages: list[Message]) -> dict[int, 
     return {feedback.message_id: feedback for feedback in given}
 
 
+def _generation_of(message: Message) -> Generation | None:
+    # The database need not be asked for that of a question.
+    return getattr(message, "generation", None) if message.role == Role.ASSISTANT else None
+
+
 def _turn(conversation: Conversation, message: Message, family: list[int], feedback: Feedback | None) -> Turn:
-    generation: Generation | None = getattr(message, "generation", None)
+    generation = _generation_of(message)
     place = family.index(message.pk)
     return Turn(
         message=message,

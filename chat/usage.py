@@ -45,12 +45,12 @@ def tokens_in(text: str) -> int:
     return -(-len(text.encode("utf-8", "replace")) // BYTES_PER_TOKEN)
 
 
-def record(message: Message, used: Usage | None) -> None:
+def record(message: Message, used: Usage | None, cost: Decimal | None = None) -> None:
     """Write down the run that just ended, and settle what it had set aside. In the transaction that ended it.
 
-    The message comes with its generation and assistant, and the conversation's owner.
+    The message comes with its generation and assistant, and the conversation's owner. ``cost`` is that of ``used``.
     """
-    rollups.add([_record(message, used)])
+    rollups.add([_record(message, used, cost)])
 
 
 def record_all(messages: Iterable[Message]) -> None:
@@ -59,12 +59,15 @@ def record_all(messages: Iterable[Message]) -> None:
     rollups.add([_record(message, None) for message in messages])
 
 
-def started_at(generation: Generation) -> datetime:
-    """Return the moment whose price holds for the answer."""
-    return generation.started_at or generation.queued_at
+def cost_of(generation: Generation, used: Usage) -> Decimal:
+    """Return what this costs by the prices that held when the answer was begun."""
+    if not generation.assistant or not (used.input_tokens or used.output_tokens):
+        return Decimal(0)
+    at = generation.started_at or generation.queued_at
+    return generation.assistant.cost(used.input_tokens, used.output_tokens, at)
 
 
-def _record(message: Message, used: Usage | None) -> UsageRecord:
+def _record(message: Message, used: Usage | None, cost: Decimal | None = None) -> UsageRecord:
     generation = message.generation
     is_counted = generation.status != Status.FAILED and generation.finish_reason not in NOT_COUNTED
     is_estimated = used is None and is_counted and bool(message.content)
@@ -72,9 +75,7 @@ def _record(message: Message, used: Usage | None) -> UsageRecord:
         written = max(0, tokens_in(message.content) - (generation.output_tokens or 0))
         used = Usage(expected_input(generation), written)
     used = used or Usage(0, 0)
-    cost = Decimal(0)
-    if generation.assistant and (used.input_tokens or used.output_tokens):
-        cost = generation.assistant.cost(used.input_tokens, used.output_tokens, started_at(generation))
+    cost = cost_of(generation, used) if cost is None else cost
     stored = _store(message, used, cost, is_estimated)
     tokens = used.input_tokens + used.output_tokens
     was_taken = is_counted and (generation.started_at is not None or tokens > 0)
