@@ -39,6 +39,12 @@ Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 SWITCH_INTERVAL = 0.001
 """Seconds for which a thread may keep the others from Python: with the usual 5 ms, the one that stores texts, and comes
 back from the database often, waits for longer than it works."""
+GARBAGE = (10_000, 10, 10)
+"""How much is made until the garbage collector looks for what is left of it, at what is new, newer, and at all: the
+last stops all streams for a tenth of a second where there are hundreds, and most of what is made goes by itself."""
+SETTLED = 10.0
+"""Seconds after the start in which what is loaded late was loaded: the SDK of a provider that was asked if it is there,
+the addresses of all pages."""
 KEPT_THREADS = 8
 """Threads that wait for the next request, each with a database connection; more are started while more is to do."""
 
@@ -124,7 +130,9 @@ async def _lifespan(receive: Receive, send: Send) -> None:
     _end_streams_at_signals()
     relay.start()
     runner.wake()
+    gc.set_threshold(*GARBAGE)
     _keep_for_good()
+    asyncio.get_running_loop().call_later(SETTLED, _keep_for_good)
     await send({"type": "lifespan.startup.complete"})
     await receive()
     health.leave()

@@ -22,9 +22,11 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 @pytest.fixture(autouse=True)
 def _nothing_left():
+    usual = gc.get_threshold()
     yield
     asgi.application.threads.close()
     gc.unfreeze()
+    gc.set_threshold(*usual)
 
 
 @asynccontextmanager
@@ -111,3 +113,20 @@ def test_the_garbage_collector_passes_over_what_is_there_for_good():
     asgi._keep_for_good()
     assert gc.get_freeze_count() > 100_000
     assert len(gc.get_objects()) < 10_000
+
+
+async def test_the_garbage_collector_passes_over_what_is_loaded_soon_after(monkeypatch):
+    monkeypatch.setattr(asgi.runner, "wake", lambda: None)
+    monkeypatch.setattr(asgi.runner, "stop", lambda: None)
+    monkeypatch.setattr(asgi, "_end_streams_at_signals", lambda: None)
+    monkeypatch.setattr(asgi, "SETTLED", 0.05)
+    communicator = ApplicationCommunicator(asgi.application, {"type": "lifespan"})
+    await communicator.send_input({"type": "lifespan.startup"})
+    await communicator.receive_output(5)
+    late: list[object] = [{}]
+    assert any(one is late for one in gc.get_objects())
+    async with asyncio.timeout(5):
+        while any(one is late for one in gc.get_objects()):
+            await asyncio.sleep(0.01)
+    await communicator.send_input({"type": "lifespan.shutdown"})
+    await communicator.receive_output(5)
