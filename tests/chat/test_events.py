@@ -148,6 +148,16 @@ async def test_pages_that_hear_of_the_same_news_are_woken_together(alice, monkey
             manager.remove_listener(page)
 
 
+async def test_a_silent_stream_says_that_it_is_there(alice, conversation, monkeypatch):
+    monkeypatch.setattr(streams, "KEEP_ALIVE", 0.05)
+    async with Reader(alice, path(conversation)) as reader:
+        async with asyncio.timeout(5):
+            said = [await anext(reader._chunks) for _ in range(4)]
+        assert said == [streams.OPENING, streams.STILL_THERE, streams.STILL_THERE, streams.STILL_THERE]
+        await sync_to_async(events.publish)(events.conversation_channel(conversation.pk), "message.delta", {})
+        assert (await reader.event())[0] == "message.delta"
+
+
 async def test_a_stream_goes_on_where_the_page_was(alice, conversation):
     channels = [events.conversation_channel(conversation.pk), events.user_channel(alice.pk)]
     event_id = events.current_event_id(channels)
