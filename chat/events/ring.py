@@ -5,10 +5,9 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from itertools import islice
 
 from django_eventstream.event import Event
 from django_eventstream.storage import EventDoesNotExist, StorageBase
@@ -31,7 +30,7 @@ def frame_of(event_type: str, data: str) -> str:
 class _Ring:
     current_id: int = field(default_factory=lambda: secrets.randbits(62))
     """Id of the newest event. It starts where no other process starts: ids that those gave out are unknown here."""
-    frames: deque[str] = field(default_factory=lambda: deque(maxlen=RING_EVENTS))
+    frames: list[str] = field(default_factory=list)
     """Of the newest events. As texts, which the garbage collector passes over: there may be millions."""
     used_at: float = field(default_factory=time.monotonic)
 
@@ -52,6 +51,7 @@ class RingStorage(StorageBase):  # type: ignore[misc]
             ring = self._touch(channel)
             ring.current_id += 1
             ring.frames.append(frame)
+            del ring.frames[:-RING_EVENTS]
             return Event(channel, event_type, data, id=ring.current_id)
 
     def get_frames(self, channel: str, last_id: int) -> tuple[list[str], int]:
@@ -65,7 +65,7 @@ class RingStorage(StorageBase):  # type: ignore[misc]
             missed = ring.current_id - last_id
             if not 0 <= missed <= len(ring.frames):
                 raise EventDoesNotExist(f"{channel} has no event {last_id}", ring.current_id)
-            return list(islice(reversed(ring.frames), missed))[::-1], ring.current_id
+            return ring.frames[len(ring.frames) - missed :], ring.current_id
 
     def get_events(self, channel: str, last_id: int, limit: int = 100) -> list[Event]:
         """Return the same events as django-eventstream has them, the first ``limit`` of them."""

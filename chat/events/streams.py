@@ -68,6 +68,9 @@ async def event_response(
     if last_event_id == "error":
         # The id of our last word to a reader who may not read on; 204 tells an EventSource not to come back.
         return HttpResponse(status=204)
+    if request.resolver_match:
+        # All addresses that were compared, for Django's debug page; the request lives as long as the stream.
+        request.resolver_match.tried = None
     await relay.awatch(channels)
     right = (user.password, user.sessions_ended)
     opened = _OpenStream(request.session.session_key or "", user.pk, right, tuple(permissions))
