@@ -14,7 +14,7 @@ from typing import Any
 
 from csp.constants import NONCE, NONE, SELF
 from django.utils.translation import gettext_lazy as _
-from environs import Env
+from environs import Env, EnvError
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -45,8 +45,16 @@ def _stored_secret_key() -> str:
     return key
 
 
-def _number(value: str) -> float:
-    return int(value) if value.isdecimal() else float(value)
+@env.parser_for("numbers")  # type: ignore[untyped-decorator]
+def _numbers(value: str | dict[str, float]) -> dict[str, float]:
+    """Return ``a=1,b=2.5`` as a dict."""
+    if isinstance(value, dict):  # the default
+        return value
+    pairs = [item.partition("=") for item in value.split(",") if item.strip()]
+    try:
+        return {name.strip(): int(number) if number.strip().isdecimal() else float(number) for name, _, number in pairs}
+    except ValueError as error:
+        raise EnvError(f"{value!r} is not of the form name=number,name=number.") from error
 
 
 SECRET_KEY: str = env.str("SECRET_KEY", "") or _stored_secret_key()
@@ -340,7 +348,7 @@ CHAT_ENGINE_START: bool = env.bool("CHAT_ENGINE_START", True)
 CHAT_ENGINE_MAX_MODELS: int = env.int("CHAT_ENGINE_MAX_MODELS", 3)
 """Models that the service keeps loaded at once; one more makes the one that was idle longest go."""
 
-CHAT_LIMITS: dict[str, float] = env.dict("CHAT_LIMITS", {}, subcast_values=_number)
+CHAT_LIMITS: dict[str, float] = env.numbers("CHAT_LIMITS", {})
 """How long an answer may take and be, where that differs from ``backends.guard.Limits``; LIMITS of an alias win."""
 CHAT_MAX_MESSAGE_LENGTH: int = env.int("CHAT_MAX_MESSAGE_LENGTH", 100_000)
 """Characters that one message of a user may have."""

@@ -19,6 +19,14 @@ from chat.models import Assistant, User
 SECRET = "hunter2-swordfish"
 
 
+def run(code: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run the code with the site's settings in a process that has these variables alone."""
+    environment = {"PATH": os.environ["PATH"], "VAR_DIR": str(folder), "DJANGO_SETTINGS_MODULE": "chatsite.settings"}
+    root = Path(__file__).resolve().parent.parent.parent
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, env=environment | variables, cwd=root, capture_output=True, text=True, check=False)
+
+
 class TestMasking:
     @pytest.mark.parametrize(
         "name",
@@ -155,17 +163,21 @@ class TestSections:
             "from django.conf import settings as s; r = s.SETTINGS_READ; "
             "print(r['CHAT_SHARING'], r['CHAT_CURRENCY'][0], r['SECRET_KEY'][0])"
         )
-        environment = {
-            "PATH": os.environ["PATH"],
-            "VAR_DIR": str(tmp_path),
-            "CHAT_SHARING": "off",
-            "DJANGO_SETTINGS_MODULE": "chatsite.settings",
-        }
-        root = Path(__file__).resolve().parent.parent.parent
-        done = subprocess.run(
-            [sys.executable, "-c", code], env=environment, cwd=root, capture_output=True, text=True, check=True
-        )
+        done = run(code, tmp_path, CHAT_SHARING="off")
         assert done.stdout.split("\n")[0] == "('environment', 'off') default default"
+
+    def test_pairs_of_names_and_numbers(self, tmp_path):
+        code = "from django.conf import settings as s; print(s.CHAT_LIMITS)"
+        done = run(code, tmp_path, CHAT_LIMITS="idle_seconds = 20.5, characters=1000")
+        assert done.stdout == "{'idle_seconds': 20.5, 'characters': 1000}\n"
+
+    @pytest.mark.parametrize("wrong", ["nonsense", "idle_seconds=soon", "idle_seconds", "=", "CHAT_LIMITS=3=4"])
+    def test_pairs_that_are_none_are_named_with_their_variable(self, tmp_path, wrong):
+        done = run("from django.conf import settings as s; s.CHAT_LIMITS", tmp_path, CHAT_LIMITS=wrong)
+        assert done.returncode == 1
+        last = done.stderr.strip().split("\n")[-1]
+        assert '"CHAT_LIMITS" invalid' in last
+        assert repr(wrong) in last
 
 
 @pytest.mark.django_db
