@@ -169,13 +169,10 @@ def _answers() -> list[Answer]:
 
 
 def _prices(assistants: Collection[int], now: datetime) -> dict[int, Price]:
-    """Return what these assistants cost now, by the rule of ``PriceQuerySet.in_force``: two queries for all of them."""
+    """Return what these assistants cost now: two queries for all of them."""
     own = Assistant.objects.filter(pk__in=assistants).values_list("pk", "input_price", "output_price")
     prices = {pk: Price(input_price=for_input, output_price=for_output) for pk, for_input, for_output in own}
-    for price in Price.objects.filter(assistant__in=assistants).order_by("starts_at", "pk"):
-        if price.starts_at <= now or prices[price.assistant_id].pk is None:
-            prices[price.assistant_id] = price
-    return prices
+    return prices | Price.objects.filter(assistant__in=assistants).in_force_by_assistant(now)
 
 
 def _answer(row: dict[str, Any], tokens: int, price: Price | None, now: datetime) -> Answer:

@@ -186,6 +186,14 @@ class PriceQuerySet(QuerySet["Price"]):
         begun = self.filter(starts_at__lte=moment).order_by("-starts_at", "-pk")
         return begun.first() or self.order_by("starts_at", "pk").first()
 
+    def in_force_by_assistant(self, moment: datetime) -> dict[int, Price]:
+        """Return, for the id of each assistant that has any, the one that holds then; one query for all."""
+        found: dict[int, Price] = {}
+        for price in self.order_by("starts_at", "pk"):
+            if price.starts_at <= moment or price.assistant_id not in found:
+                found[price.assistant_id] = price
+        return found
+
 
 class AppendOnlyError(Exception):
     """A row that never changes was to be changed or deleted."""

@@ -67,6 +67,18 @@ def test_it_works(priced):
     assert priced.cost(2_000_000, 1_000_000) == 45
 
 
+def test_those_of_many_assistants_are_those_of_each(priced):
+    now = timezone.now()
+    later = Assistant.objects.create(name="Later", slug="later", backend="echo", input_price=1)
+    for one, hours in ((priced, -2), (priced, 3), (later, -1), (later, -1)):
+        Price.objects.create(assistant=one, starts_at=now + hours * HOUR, input_price=abs(hours), output_price=5)
+    without = Assistant.objects.create(name="Without", slug="without", backend="echo")
+    Price.objects.filter(assistant=without).delete()
+    for hours in (-3, -1.5, 0, 1, 4):
+        found = Price.objects.all().in_force_by_assistant(now + hours * HOUR)
+        assert found == {one.pk: one.prices.in_force(now + hours * HOUR) for one in (priced, later)}
+
+
 def test_what_does_not_change_is_no_new_price(priced):
     priced.name = "Other"
     priced.save()
