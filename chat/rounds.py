@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import logging
 import math
+import threading
 import time
+from collections.abc import Callable, Collection
+from typing import Self
 
 from django.conf import settings
+from django.db import Error, connection
 
 from chat import banners, events, live, pieces, quotas, search
 from chat.generation import end_answers_of_the_deactivated
@@ -49,6 +53,8 @@ class Rounds:
         self._backlog = search.Backlog()
         self._daily = Daily()
         self._banners = banners.Watch()
+        self.renewed_at = time.monotonic()
+        """When the running answers were given a sign of life last."""
 
     def make(self, worker: str, running: set[int]) -> set[int]:
         """Look at all that is due; return which of the running answers are to be stopped."""
@@ -56,6 +62,7 @@ class Rounds:
             presence.show(worker, len(running))
         end_answers_of_the_deactivated()
         ours = renew(worker, running) if running else set()
+        self.renewed_at = time.monotonic()
         self._reap()
         if len(running) >= settings.CHAT_MAX_RUNNING:
             show_queue()  # with room to spare, nobody waits for longer than a blink
@@ -78,3 +85,41 @@ class Rounds:
         if self._tidying.is_due():
             quotas.settle_orphans()
             quotas.forget_old_counters()
+
+
+class Pulse:
+    """Gives signs of life where the rounds come too late for them, from a thread of its own.
+
+    Rounds wait for the database behind the texts and ends of all answers, which takes seconds where there are hundreds,
+    and there are none while the process stops. Without a sign, other processes would take its answers for dead.
+    """
+
+    def __init__(self, rounds: Rounds, worker: str, running: Callable[[], Collection[int]]) -> None:
+        self._rounds = rounds
+        self._worker = worker
+        self._running = running
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="pulse", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._is_over.set()
+        self._thread.join(1)  # a database that is away keeps it for longer; nobody needs it any more
+
+    def _run(self) -> None:
+        interval = settings.CHAT_HEARTBEAT_INTERVAL
+        while not self._is_over.wait(interval / 2):
+            running = self._running()
+            if running and time.monotonic() - self._rounds.renewed_at >= interval:
+                self._beat(running)
+
+    def _beat(self, running: Collection[int]) -> None:
+        try:
+            renew(self._worker, running)
+        except Error as error:
+            logger.warning("No sign of life could be given for %s answers: %s", len(running), error)
+        finally:
+            connection.close()

@@ -23,7 +23,7 @@ from django.db import Error, close_old_connections, connections
 from chat.drafts import Drafts
 from chat.operation import presence, probing
 from chat.queue import claim
-from chat.rounds import Every, Rounds
+from chat.rounds import Every, Pulse, Rounds
 from chat.titles import improve_title
 from chat.workshop.working import Rehearsing
 from chat.writing import run_generation
@@ -99,7 +99,8 @@ class Runner:
         started.wait()
 
     def _run(self, started: threading.Event) -> None:
-        with asyncio.Runner(loop_factory=new_event_loop) as loop:
+        pulse = Pulse(self._rounds, self.name, lambda: list(self._tasks))
+        with pulse, asyncio.Runner(loop_factory=new_event_loop) as loop:
             loop.run(self._main(started))
 
     def _call_soon(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -14,6 +15,7 @@ from chat import pieces
 from chat.generation import cancel_generation
 from chat.models import DraftPiece, Generation, Message, Status
 from chat.queue import DeathWatch
+from chat.rounds import Rounds
 from chat.runner import Runner
 from chat.writing import build_request
 from tests.fakes import ScriptedBackend, claim_one
@@ -157,3 +159,40 @@ def test_it_keeps_long_answers_alive(runner, ask, scripted, settings):
     first = Generation.objects.get().heartbeat_at
     until(lambda: Generation.objects.get().heartbeat_at > first)
     assert status() == Status.IN_PROGRESS
+
+
+def test_answers_live_on_where_the_rounds_come_late(runner, ask, scripted, settings, monkeypatch):
+    """Another process would take them for dead otherwise."""
+    settings.CHAT_HEARTBEAT_INTERVAL = 0.2
+    ask(scripted, "forever")
+    runner.wake()
+    until(lambda: ScriptedBackend.open == 1)
+    held = threading.Event()
+    make = Rounds.make
+    monkeypatch.setattr(Rounds, "make", lambda *args: held.wait(10) and make(*args))
+    try:
+        signs = set()
+        until(lambda: signs.add(Generation.objects.get().heartbeat_at) or len(signs) > 3)
+    finally:
+        held.set()
+    assert status() == Status.IN_PROGRESS
+
+
+def test_answers_live_on_while_the_process_stops(runner, ask, scripted, settings):
+    settings.CHAT_HEARTBEAT_INTERVAL = 0.2
+    settings.CHAT_SHUTDOWN_GRACE = 30
+    generation = ask(scripted, "forever")
+    runner.wake()
+    until(lambda: ScriptedBackend.open == 1)
+    stopping = threading.Thread(target=runner.stop)
+    stopping.start()
+    try:
+        until(lambda: runner._stopping)
+        signs = set()
+        until(lambda: signs.add(Generation.objects.get().heartbeat_at) or len(signs) > 3)
+        assert status() == Status.IN_PROGRESS
+    finally:
+        cancel_generation(generation)
+        runner.cancel(generation.pk)
+        stopping.join(10)
+    assert not stopping.is_alive()
