@@ -6,6 +6,7 @@ import time
 from collections.abc import Collection
 from datetime import datetime
 
+from django.db import transaction
 from django.utils import timezone
 
 from backends import Stage
@@ -57,9 +58,12 @@ def show_queue() -> None:
 
 def renew(worker: str, running: Collection[int]) -> set[int]:
     """Give a sign of life for what this worker runs; return the ids of what is still its own."""
-    ours = Generation.objects.run_by(worker).filter(pk__in=running)
-    ours.update(heartbeat_at=timezone.now())
-    return set(ours.values_list("pk", flat=True))
+    ours = Generation.objects.run_by(worker).filter(pk__in=running).order_by("pk")
+    with transaction.atomic():
+        # In the order in which texts are stored, by another thread: else each might wait for the other.
+        still_ours = set(ours.select_for_update(no_key=True).values_list("pk", flat=True))
+        ours.update(heartbeat_at=timezone.now())
+    return still_ours
 
 
 class DeathWatch:
