@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.contrib.auth.models import Permission
+from django.core.cache import cache
 from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -150,7 +151,7 @@ class TestView:
     def test_a_question_has_none(self, alice_client, answer):
         assert alice_client.post(url(answer.parent), {"value": "1"}).status_code == 404
 
-    def test_queries_of_the_page_do_not_grow(self, alice_client, answer, alice, echo):
+    def test_queries_of_the_page_do_not_grow(self, alice_client, answer, alice, echo, monkeypatch):
         from chat.generation import start_generation
         from tests.chat.test_generation import question
 
@@ -159,6 +160,9 @@ class TestView:
                 alice_client.get(answer.conversation.get_absolute_url())
             return len(queries)
 
+        # The health of backends is kept for a few seconds, from one test to the next, too.
+        monkeypatch.setattr("chat.operation.backend_health.FRESH_FOR", 600)
+        cache.clear()
         give_feedback(answer, alice, Opinion(value=1))
         count()  # what is looked up once in a process
         few = count()
