@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 
 import pytest
+from django.core.cache import cache
 from django.test import Client
 from django.utils import translation
 
@@ -23,6 +24,7 @@ PASSWORD = "a-long-enough-password"
 def _fresh_backends() -> Iterator[None]:
     chat_backends.reset()
     remembered.forget_all()
+    cache.clear()
     yield
     chat_backends.reset()
 

@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.contrib.auth.models import Permission
-from django.core.cache import cache
 from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -160,9 +159,7 @@ class TestView:
                 alice_client.get(answer.conversation.get_absolute_url())
             return len(queries)
 
-        # The health of backends is kept for a few seconds, from one test to the next, too.
         monkeypatch.setattr("chat.operation.backend_health.FRESH_FOR", 600)
-        cache.clear()
         give_feedback(answer, alice, Opinion(value=1))
         count()  # what is looked up once in a process
         few = count()
