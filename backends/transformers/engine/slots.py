@@ -10,7 +10,6 @@ from transformers import Cache, DynamicCache, PreTrainedModel
 from transformers.cache_utils import CacheLayerMixin
 
 from backends.exceptions import BackendMisconfigured, BackendUnavailable
-from backends.transformers.engine.attention import attends_in_float32
 
 Row = list[tuple[torch.Tensor, torch.Tensor]]
 """Keys and values of one answer, a pair a layer, each ``[heads, tokens, head size]``."""
@@ -91,7 +90,6 @@ class Slots:
         self.count = count
         self.context = context
         shapes = _shapes(network)
-        self.dtype: torch.dtype = shapes[0][1]["dtype"]
         try:
             self._layers = [
                 SlotLayer(*(torch.zeros(count, heads, context, size, **kind) for heads, size in pair))
@@ -168,6 +166,5 @@ def _shapes(network: PreTrainedModel) -> list[tuple[list[tuple[int, int]], dict[
             f"{type(network).__name__} does not keep keys and values of all tokens, as this engine needs it.",
             hint="Serve such a model with vLLM or the like, and use the OpenAI backend for it.",
         )
-    dtype = torch.float32 if attends_in_float32(network) else layers[0][0].dtype
-    kind = {"dtype": dtype, "device": layers[0][0].device}
+    kind = {"dtype": layers[0][0].dtype, "device": layers[0][0].device}
     return [([(tensor.shape[1], tensor.shape[3]) for tensor in pair], kind) for pair in layers]

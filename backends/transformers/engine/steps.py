@@ -9,6 +9,7 @@ import torch
 from transformers import PreTrainedModel
 
 from backends.exceptions import BackendMisconfigured
+from backends.transformers.engine.attention import mask_dtype
 from backends.transformers.engine.probes import PROBE_TOKENS, is_close, probe
 from backends.transformers.engine.slots import Slots, Window
 
@@ -25,8 +26,9 @@ class Steps:
         self.slots = slots
         self._extra = {"logits_to_keep": 1} if "logits_to_keep" in inspect.signature(network.forward).parameters else {}
         self._places = torch.arange(slots.context, device=network.device)
-        self._seen = torch.zeros((), dtype=slots.dtype, device=network.device)
-        self._hidden = torch.full((), torch.finfo(slots.dtype).min, dtype=slots.dtype, device=network.device)
+        dtype = mask_dtype(network)
+        self._seen = torch.zeros((), dtype=dtype, device=network.device)
+        self._hidden = torch.full((), torch.finfo(dtype).min, dtype=dtype, device=network.device)
 
     def warm_up(self) -> None:
         """Do whatever costs time only once."""

@@ -1,8 +1,8 @@
 """Making a model quick on a CPU, without changing what it says.
 
-Weights laid out as the processor's matrix kernels want them, an activation in one kernel instead of eight and attention
-in float32 make a step several times quicker (docs/engine.md). Each change is checked against the model as it was, and
-taken back if the numbers differ.
+Weights laid out as the processor's matrix kernels want them, an activation within those kernels instead of eight of its
+own, and attention in float32 make a step several times quicker (docs/engine.md). Each change is checked against the
+model as it was, and taken back if the numbers differ.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 from transformers.activations import NewGELUActivation
+from transformers.models.gpt2.modeling_gpt2 import GPT2MLP
 from transformers.pytorch_utils import Conv1D
 
 from backends.transformers.engine import attention
@@ -34,9 +35,12 @@ class PackedLinear(nn.Module):  # type: ignore[misc]
         self.weight = torch.ops.mkldnn._reorder_linear_weight(weight, 1)
         self.bias = bias
         self.out_features, self.in_features = weight.shape
+        self.activation = "none", ""
+        """What is done with the sums before they leave the kernel, in its words: a function and its kind."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        output: torch.Tensor = torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "none", [], "")
+        function, kind = self.activation
+        output: torch.Tensor = torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, function, [], kind)
         return output
 
 
@@ -72,7 +76,11 @@ def tune(network: PreTrainedModel) -> tuple[str, ...]:
     """Change what can be quicker on this network's device; return the names of the changes that were kept."""
     changes: dict[str, Change] = {"fused GELU": fuse_gelu}
     if network.device.type == "cpu":
-        changes |= {"packed weights": pack_weights, "float32 attention": widen_attention}
+        changes |= {
+            "packed weights": pack_weights,
+            "GELU in packed weights": join_gelu,
+            "float32 attention": widen_attention,
+        }
     return tuple(name for name, change in changes.items() if _is_kept(network, name, change))
 
 
@@ -96,6 +104,21 @@ def pack_weights(network: PreTrainedModel, undo: ExitStack) -> bool:
         return PackedLinear(*parts) if parts else None
 
     return _replace(network, packed, undo)
+
+
+def join_gelu(network: PreTrainedModel, undo: ExitStack) -> bool:
+    """Let GPT-2's packed layers calculate the activation that follows them, while the numbers are at hand."""
+    blocks = [
+        block
+        for block in network.modules()
+        if isinstance(block, GPT2MLP) and isinstance(block.act, nn.GELU) and isinstance(block.c_fc, PackedLinear)
+    ]
+    for block in blocks:
+        undo.callback(setattr, block, "act", block.act)
+        undo.callback(setattr, block.c_fc, "activation", block.c_fc.activation)
+        block.c_fc.activation = "gelu", block.act.approximate
+        block.act = nn.Identity()
+    return bool(blocks)
 
 
 def widen_attention(network: PreTrainedModel, undo: ExitStack) -> bool:

@@ -31,7 +31,7 @@ def plain_logits(folder, dtype=torch.float32):
 
 def test_tuning_changes_nothing_that_is_said(tmp_path):
     model = load(make_gpt2(tmp_path))
-    assert model.tuning == ("fused GELU", "packed weights")
+    assert model.tuning == ("fused GELU", "packed weights", "GELU in packed weights")
     assert any(isinstance(module, PackedLinear) for module in model.network.modules())
     assert torch.allclose(logits(model.network), plain_logits(tmp_path), atol=1e-4)
 
@@ -48,6 +48,26 @@ def test_half_precision_keeps_its_logits_whole(tmp_path):
     assert text
 
 
+def test_half_precision_is_remembered_as_such(tmp_path):
+    model = load(make_gpt2(tmp_path), dtype="bfloat16")
+    assert "float32 attention" in model.tuning
+    config = model.network.config
+    assert Slots(model.network, count=1, context=8).token_bytes == 2 * config.n_layer * config.n_embd * 2
+
+
+def test_an_activation_in_the_kernel_is_taken_back_if_it_is_another(tmp_path, monkeypatch):
+    real = torch.ops.mkldnn._linear_pointwise
+
+    def wrong(x, weight, bias, function, scalars, kind):
+        output = real(x, weight, bias, "none", [], "")
+        return output if function == "none" else -output
+
+    monkeypatch.setattr(torch.ops.mkldnn, "_linear_pointwise", wrong)
+    model = load(make_gpt2(tmp_path))
+    assert model.tuning == ("fused GELU", "packed weights")
+    assert torch.allclose(logits(model.network), plain_logits(tmp_path), atol=1e-4)
+
+
 def test_auto_is_bfloat16_where_the_processor_has_it(tmp_path, monkeypatch):
     folder = make_gpt2(tmp_path)
     for has_it, dtype in ((True, "bfloat16"), (False, "float32")):
@@ -57,17 +77,22 @@ def test_auto_is_bfloat16_where_the_processor_has_it(tmp_path, monkeypatch):
 
 
 def test_a_change_that_says_something_else_is_taken_back(tmp_path, monkeypatch):
-    monkeypatch.setattr(tuning.nn, "GELU", lambda approximate: nn.ReLU())
+    class Other(nn.ReLU):
+        def __init__(self, approximate):
+            super().__init__()
+
+    monkeypatch.setattr(tuning.nn, "GELU", Other)
     model = load(make_gpt2(tmp_path))
     assert model.tuning == ("packed weights",)
     assert torch.allclose(logits(model.network), plain_logits(tmp_path), atol=1e-4)
 
 
 def test_kernels_that_are_not_there_are_done_without(tmp_path, monkeypatch):
-    def missing(weight, bias):
-        raise RuntimeError("mkldnn::_reorder_linear_weight: no such kernel")
+    class Missing(PackedLinear):
+        def __init__(self, weight, bias):
+            raise RuntimeError("mkldnn::_reorder_linear_weight: no such kernel")
 
-    monkeypatch.setattr(tuning, "PackedLinear", missing)
+    monkeypatch.setattr(tuning, "PackedLinear", Missing)
     model = load(make_gpt2(tmp_path))
     assert model.tuning == ("fused GELU",)
     assert torch.allclose(logits(model.network), plain_logits(tmp_path), atol=1e-4)
