@@ -50,7 +50,7 @@ messages: $(VENV)/.developing  ## Bring the translations in line with the texts 
 guide: $(VENV)/.installed  ## Train the built-in guide anew from guide/corpus and print how good it is
 	$(BIN)/python -m guide.train
 
-bench: $(VENV)/.developing  ## Measure the first piece of an answer, the page, many streams, the local engine (an hour, quiet)
+bench: $(VENV)/.developing  ## Measure the first piece of an answer, the page, many streams, the local engine (an hour and a half, quiet)
 	$(BIN)/python -m bench.first_token
 	$(BIN)/python -m bench.page
 	$(BIN)/python -m bench.streaming

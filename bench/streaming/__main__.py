@@ -69,7 +69,7 @@ def _parse_options() -> argparse.Namespace:
     add("--rate", type=float, help="tokens a second for each user, 30; 0 is as fast as it goes")
     add("--tokens", type=int, help="tokens of an answer, 240")
     add("--seconds", type=float, help="how long each case is measured, 12, after all users have begun")
-    add("--minutes", type=float, help="of the soak, 10")
+    add("--minutes", type=float, help="of the soak, 30")
     add("--streams", type=int, help="streams on which nothing happens, 2000")
     add("--workers", type=int, help="processes, and cores, of ours-workers, 2")
     add("--rounds", type=int, default=1)

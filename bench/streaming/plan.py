@@ -69,7 +69,8 @@ class Sizes:
     break_users: int = 50
     open_streams: int = 2_000
     soak_users: int = 50
-    soak_seconds: float = 600
+    soak_seconds: float = 1800
+    """Memory is looked at in the last third; before, caches fill up."""
     people: int = 500
     """Accounts; more streams than that are further tabs of the same people."""
     workers: int = 2

@@ -173,7 +173,7 @@ async def _latest_upstream(setting: Setting) -> float:
 
 
 async def _watch_memory(setting: Setting, seconds: float) -> Figures:
-    """Look at the server's memory until the time is over; the growth is that of the later four fifths."""
+    """Look at the server's memory until the time is over; the growth is that of the last third."""
     pid, begun = setting.server.pid, time.monotonic()
     pause = max(0.5, seconds / 120)
     samples = []
@@ -181,7 +181,7 @@ async def _watch_memory(setting: Setting, seconds: float) -> Figures:
         census = take_census(pid)
         samples.append((age, census.rss_kb))
         await asyncio.sleep(min(pause, seconds - age))
-    later = [sample for sample in samples if sample[0] >= seconds / 5]
+    later = [sample for sample in samples if sample[0] >= seconds * 2 / 3]
     middle = statistics.median(kb for _, kb in samples)
     return {
         "rss_mb": max(kb for _, kb in samples) / 1024,
