@@ -74,7 +74,7 @@ def test_ways_take_turns_at_each_number_of_users():
     one_round = [("bare", 1), ("ours", 1), ("bare", 50), ("ours", 50), ("ours", 50)]
     assert [(job.way, job.users) for job in jobs] == one_round * 2
     assert [job.round for job in jobs] == [0] * 5 + [1] * 5
-    assert jobs[4].seconds == 600
+    assert jobs[4].seconds == 1800
 
 
 def test_only_a_shared_way_has_workers():
