@@ -27,6 +27,9 @@ _Model = type[UsageRollUp] | type[PersonRollUp] | type[FirstTextRollUp]
 MODELS: tuple[_Model, ...] = (UsageRollUp, PersonRollUp, FirstTextRollUp)
 """In the order in which they are written, so that nobody waits for each other."""
 
+HOURS_KEPT = timedelta(days=100)
+"""For so long usage is known by the hour: the longest comparison begins or ends in a day of 90 days ago."""
+
 _Row = tuple[Any, ...]
 _Sums = dict[_Row, list[Any]]
 
@@ -83,6 +86,12 @@ def add(records: Iterable[UsageRecord]) -> None:
     """Count new records, in the transaction that stored them."""
     for model, sums in zip(MODELS, _sum(records), strict=True):
         _upsert(model, sums)
+
+
+def old_hours(now: datetime) -> list[models.QuerySet[Any]]:
+    """Return the hours that no page adds up any more; the days of which they are parts stay."""
+    limit = now - HOURS_KEPT
+    return [model._default_manager.filter(grain=Grain.HOUR, starts_at__lt=limit) for model in MODELS]
 
 
 def rebuild() -> int:

@@ -19,7 +19,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from chat import audit, pieces
+from chat import audit, pieces, rollups
 from chat.models import Conversation, Kept, PurgeRun
 from chat.retention import rules as retention
 from chat.retention.deleting import delete_untouched, purge_deleted
@@ -126,7 +126,7 @@ _NOTHING = Step(is_over=True)
 
 def step(run: PurgeRun) -> Step:
     """Let a bounded number of rows go, and note it in the round."""
-    for work in (_delete_untouched, _erase_deleted, _forget_rows, _forget_entries):
+    for work in (_delete_untouched, _erase_deleted, _forget_rows, _forget_sums, _forget_entries):
         done = work()
         if not done.is_over:
             run.counts = {
@@ -213,6 +213,22 @@ def _forget_rows() -> Step:
                 some.forget() if due.kind == Kept.USAGE else some.delete()
                 return Step({_name(due): len(pks)})
     return _NOTHING
+
+
+def _forget_sums() -> Step:
+    """Forget what each person used when, as the rules for usage say, and the hours that nobody asks for any more."""
+    now = timezone.now()
+    for due in retention.due_rules(Kept.USAGE):
+        if gone := _delete_some(retention.old_sums(due, now)):
+            return Step({"usage by person": gone})
+    # The days say the same, so nothing is lost that would have to be told.
+    return Step() if any(_delete_some(hours) for hours in rollups.old_hours(now)) else _NOTHING
+
+
+def _delete_some(rows: QuerySet[Any]) -> int:
+    pks = list(rows.order_by().values_list("pk", flat=True)[:AT_ONCE])
+    rows.model._default_manager.filter(pk__in=pks).delete()
+    return len(pks)
 
 
 def _forget_entries() -> Step:

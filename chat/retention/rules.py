@@ -21,12 +21,14 @@ from chat.models import (
     ImportBatch,
     Kept,
     ModerationFlag,
+    PersonRollUp,
     RetentionRule,
     UsageRecord,
     User,
 )
 from chat.querysets import ConversationQuerySet
 from chat.remembered import Remembered
+from chat.rollups import day_of
 
 DAY = 86_400
 NOTICE = timedelta(days=7)
@@ -196,6 +198,12 @@ def old_usage(due: Due, now: datetime) -> QuerySet[UsageRecord]:
     limit = due.limit(now)
     found: QuerySet[UsageRecord] = UsageRecord.objects.all()
     return found.filter(at__lt=limit) if limit else found.none()
+
+
+def old_sums(due: Due, now: datetime) -> QuerySet[PersonRollUp]:
+    """Return what each person used on days whose records are all old; what all used together stays."""
+    limit = due.limit(now)
+    return PersonRollUp.objects.filter(starts_at__lt=day_of(limit)) if limit else PersonRollUp.objects.none()
 
 
 def old_entries(due: Due, now: datetime) -> QuerySet[AuditEntry]:

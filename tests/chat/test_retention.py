@@ -15,7 +15,7 @@ from django.core.management import CommandError, call_command
 from django.db.models import F
 from django.utils import timezone
 
-from chat import audit, search
+from chat import audit, rollups, search
 from chat.generation import Question, start_conversation
 from chat.models import (
     AuditEntry,
@@ -25,10 +25,12 @@ from chat.models import (
     ImportBatch,
     Kept,
     Message,
+    PersonRollUp,
     PurgeRun,
     RetentionRule,
     Share,
     UsageRecord,
+    UsageRollUp,
 )
 from chat.retention import purging
 from chat.retention import rules as retention
@@ -36,6 +38,7 @@ from chat.retention.deleting import delete_conversations, restorable, restore_co
 from chat.retention.purging import AlreadyPurgingError, Daily
 from chat.search import Backlog
 from chat.search.index import get_index
+from tests.chat.test_rollups import make_record
 from tests.fakes import claim_one
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("no_runner")]
@@ -214,6 +217,24 @@ class TestOtherThings:
         rule(Kept.USAGE, days=30)
         assert purge() == {"usage": 1}
         assert UsageRecord.objects.count() == 1
+
+    def test_with_usage_goes_what_each_person_used(self, alice):
+        records = [make_record(timezone.now() - timedelta(days=days), user_id=alice.pk) for days in (5, 50)]
+        UsageRecord.objects.bulk_create(records)
+        rollups.add(records)
+        rule(Kept.USAGE, days=30)
+        assert purge() == {"usage": 1, "usage by person": 2}
+        assert {row.starts_at for row in PersonRollUp.objects.filter(grain="day")} == {rollups.day_of(records[0].at)}
+        assert UsageRollUp.objects.filter(grain="day").count() == 2
+
+    def test_hours_go_when_no_page_adds_them_up(self, alice):
+        records = [make_record(timezone.now() - timedelta(days=days)) for days in (1, 99, 101)]
+        rollups.add(records)
+        assert purge() == {}
+        for model in rollups.MODELS:
+            hours = model.objects.filter(grain="hour").values_list("starts_at", flat=True)
+            assert set(hours) == {rollups.hour_of(record.at) for record in records[:2]}
+            assert model.objects.filter(grain="day").count() == 3
 
     def test_sessions(self, alice, client):
         client.force_login(alice)
