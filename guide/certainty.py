@@ -1,8 +1,8 @@
 """What the guide says: the model's answer, the look-up's, or that it is unsure.
 
-The model knows what words mean together, the look-up what words there are. Where they disagree, the product of what
-they hold for likely decides (a product of experts: Hinton, Neural Computation 14, 2002). Below a line, which each
-training draws anew and keeps beside the weights, neither is believed.
+The model knows what words mean together, the look-up what words there are, and familiarity which of them are foreign.
+Where they disagree, the product of what they hold for likely decides (a product of experts: Hinton, Neural Computation
+14, 2002). Below a line, which each training draws anew and keeps beside the weights, none is believed.
 """
 
 from __future__ import annotations
@@ -12,14 +12,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from guide.familiarity import familiarity
 from guide.nearest import index, language_of, refusal
 
 FILE = "guide.json"
 
-LOOK_UP_POWER = 2.0
-"""How much the look-up counts beside the model."""
-STRANGENESS = 0.1
-"""What a word that is in no question about the site leaves of the certainty that this one is about the site."""
+FAMILIARITY_POWER = 2.0
+"""How much it counts beside model and look-up whether the question sounds like one about the site."""
 REFUSAL_LIKELIHOOD = 0.05
 """What the look-up, which knows nothing of it, holds of the refusal."""
 
@@ -60,10 +59,11 @@ def guess(question: str, beginning: str, confidence: float) -> Guess:
     if text := index(language).titled(question):  # a question off a list of those that may have been meant
         return Guess(language, text, 1.0, is_models=bool(beginning) and text.startswith(beginning))
     likely = {refusal(language): REFUSAL_LIKELIHOOD} | index(language).likelihoods(question)
-    familiarity = STRANGENESS ** index(language).strange_words(question)
+    ours = familiarity(language).of(question)
 
     def guess_of(text: str, confidence: float, *, is_models: bool) -> Guess:
-        certainty = confidence * likely[text] ** LOOK_UP_POWER * familiarity
+        fits = 1 - ours if text == refusal(language) else ours
+        certainty = confidence * likely[text] * fits**FAMILIARITY_POWER
         return Guess(language, text, certainty, is_models=is_models)
 
     guesses = [guess_of(max(likely, key=lambda text: likely[text]), (1 - confidence) / 2, is_models=False)]

@@ -24,8 +24,6 @@ LEAST_SIMILARITY = {"en": 0.15, "ko": 0.09}
 """Below this a question has hardly a word in common with an answer's; so have 1-2 % of the development questions."""
 SHARPNESS = 20.0
 """By how much a difference in similarity makes an answer likelier than another: exp(20 x 0.1) is 7 times."""
-KNOWN_SHARE = {"en": 0.7, "ko": 0.5}
-"""A word of which less than this part of the runs of letters is known is a strange one, and no typing error."""
 MOST_CHARACTERS = 1000
 """What is read of a question; more would cost time and say nothing new."""
 
@@ -43,7 +41,6 @@ class Index:
     """The questions of one language, one vector for each answer."""
 
     def __init__(self, corpus: Corpus, language: str) -> None:
-        self._language = language
         self._least = LEAST_SIMILARITY[language]
         topics = [answer for section in corpus.sections for answer in section.answers]
         counts = [_count(answer, language) for answer in topics]
@@ -54,19 +51,15 @@ class Index:
         self._by_title = {normalise(wording.title): wording.text for wording in self._wordings}
 
     def nearest(self, question: str, most: int = 3) -> list[Nearest]:
-        """Return the nearest answers, the nearest first; none that has hardly anything in common with the question."""
+        """Return the nearest answers, nearest first; none where even that has hardly a word in common with the question."""
         best = heapq.nlargest(most, self._compare(question), key=lambda found: found.similarity)
-        return [found for found in best if found.similarity >= self._least]
+        return best if best[0].similarity >= self._least else []
 
     def likelihoods(self, question: str) -> dict[str, float]:
         """Return how likely each answer's text is, as far as its words tell; together 1."""
         weights = {found.text: math.exp(SHARPNESS * found.similarity) for found in self._compare(question)}
         total = sum(weights.values())
         return {text: weight / total for text, weight in weights.items()}
-
-    def strange_words(self, question: str) -> int:
-        """Return how many words of the question are in none of the site's, nor much like one that is."""
-        return sum(self._is_strange(word) for word in _words(question[:MOST_CHARACTERS]))
 
     def titled(self, question: str) -> str:
         """Return the answer that has this very question for its title; empty if none has."""
@@ -78,11 +71,6 @@ class Index:
             Nearest(wording.title, wording.text, sum(weight * vector.get(f, 0.0) for f, weight in asked.items()))
             for wording, vector in zip(self._wordings, self._vectors, strict=True)
         ]
-
-    def _is_strange(self, word: str) -> bool:
-        runs = list(_runs(word))
-        known = sum(run in self._weights for run in runs)
-        return word not in self._weights and known < KNOWN_SHARE[self._language] * len(runs)
 
     def _vector(self, counts: Counter[str]) -> Vector:
         # Features that no answer has count for the length: a question full of strange words is near to nothing.
@@ -118,6 +106,11 @@ def index(language: str) -> Index:
     return Index(load_corpus(), language)
 
 
+def words_of(question: str) -> list[str]:
+    """Return the words of a question, as they are compared."""
+    return re.findall(r"\w+", unicodedata.normalize("NFKC", question).casefold())
+
+
 def _count(answer: Answer, language: str) -> Counter[str]:
     counts: Counter[str] = Counter()
     for question in answer.wordings[language].questions:
@@ -127,13 +120,9 @@ def _count(answer: Answer, language: str) -> Counter[str]:
 
 
 def _features(question: str) -> Iterator[str]:
-    for word in _words(question):
+    for word in words_of(question):
         yield word
         yield from _runs(word)
-
-
-def _words(question: str) -> list[str]:
-    return re.findall(r"\w+", unicodedata.normalize("NFKC", question).casefold())
 
 
 def _runs(word: str) -> Iterator[str]:

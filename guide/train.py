@@ -42,6 +42,8 @@ class Plan:
     """How the guide is trained; the defaults give the shipped checkpoint."""
 
     vocabulary: int = 2560
+    answers_weight: int = 16
+    """How often the tokenizer reads an answer: in few tokens they are written sooner, and told apart."""
     width: int = 256
     layers: int = 4
     heads: int = 4
@@ -54,7 +56,7 @@ class Plan:
     off_topic_share: float = 0.2
     most_weight: int = 4
     """How often a question with alternatives may come for each time that one without does."""
-    short_share: float = 0.6
+    short_share: float = 0.55
     """Part of the examples that end after SHORT answer tokens: which answer it is, is decided there."""
     split_share: float = 0.3
     """Part of the questions that are cut into other tokens than the tokenizer's, so that typos look less strange."""
@@ -98,7 +100,7 @@ def build_tokenizer(corpus: Corpus, plan: Plan) -> PreTrainedTokenizerFast:
         for _ in range(min(plan.most_weight, count(example.question)))
     ]
     texts = [wording.text for answer in corpus.answers for wording in answer.wordings.values()]
-    backend.train_from_iterator([*questions, *(q.lower() for q in questions), *texts * 4], trainer)
+    backend.train_from_iterator([*questions, *(q.lower() for q in questions), *texts * plan.answers_weight], trainer)
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=backend,
         eos_token=END,
