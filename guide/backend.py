@@ -21,43 +21,46 @@ BYTES_A_TOKEN = 4
 
 
 class GuideBackend(TransformersBackend):
-    """Answers as the model does where the answer is likely enough, by the model's confidence and the question's words.
+    """Lets the model write, as long as it writes an answer of the corpus that is likely enough, to the letter.
 
-    Elsewhere it gives the answer that is likelier, or lists the questions that may have been meant.
+    Which answer it is, is decided by the model's confidence and the question's words. Where the model has begun another
+    one or slips in the middle, the rest is taken from the corpus; where none is likely enough, the questions that may
+    have been meant are listed.
     """
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[StreamEvent]:
         question = next((m.content for m in reversed(request.messages) if m.role == "user"), "")
-        confidence, instead = 0.0, ""
+        confidence, known, said = 0.0, "", ""
         async with aclosing(super().stream(request)) as events:
-            is_decided = not self._is_checked(request)
             async for event in events:
                 if isinstance(event, Confidence):
                     confidence = event.probability
                     continue
-                if isinstance(event, TextDelta) and not is_decided:
+                if isinstance(event, TextDelta | Finish) and self._is_checked(request):
+                    piece = event.text if isinstance(event, TextDelta) else ""
                     # In a thread: the first call reads the corpus.
-                    instead = await asyncio.to_thread(self._instead, question, event.text, confidence)
-                    if instead:
+                    known = known or await asyncio.to_thread(self._known, question, piece, confidence)
+                    ends_early = isinstance(event, Finish) and event.reason == "stop" and said != known
+                    if ends_early or not known.startswith(said + piece):
                         break
-                    is_decided = True
+                    said += piece
                 yield event
-        if instead:
-            yield TextDelta(instead)
-            # The model was stopped before it said what it had read.
-            yield Finish("stop", Usage(len(question.encode()) // BYTES_A_TOKEN + 1, self.certainty.confidence_tokens))
+            else:
+                return
+        yield TextDelta(known.removeprefix(said))
+        # The model was stopped before it said what it had read.
+        tokens = max(self.certainty.confidence_tokens, len(said.encode()) // BYTES_A_TOKEN)
+        yield Finish("stop", Usage(len(question.encode()) // BYTES_A_TOKEN + 1, tokens))
 
     @cached_property
     def certainty(self) -> Certainty:
         """The line of the checkpoint."""
         return load_certainty(Path(self.engine_options.model))
 
-    def _instead(self, question: str, beginning: str, confidence: float) -> str:
-        """Return what to say in place of the model's answer; empty where that is to be given."""
+    def _known(self, question: str, beginning: str, confidence: float) -> str:
+        """Return what is to be said, whole."""
         best = guess(question, beginning, confidence)
-        if not self.certainty.suffices(best):
-            return unsure_answer(question)
-        return "" if best.is_models else best.text
+        return best.text if self.certainty.suffices(best) else unsure_answer(question)
 
     def _is_checked(self, request: ChatRequest) -> bool:
         """Tell whether the answer is to be judged by its beginning; one that goes on was, when it began."""

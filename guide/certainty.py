@@ -49,26 +49,23 @@ class Guess:
     text: str
     certainty: float
     """0 to 1; no probability, but greater is likelier."""
-    is_models: bool
-    """Whether it is the one that the model had begun."""
 
 
 def guess(question: str, beginning: str, confidence: float) -> Guess:
     """Return the likeliest answer, where the model began one like this and was so sure of the beginning."""
     language = language_of(question)
     if text := index(language).titled(question):  # a question off a list of those that may have been meant
-        return Guess(language, text, 1.0, is_models=bool(beginning) and text.startswith(beginning))
+        return Guess(language, text, 1.0)
     likely = {refusal(language): REFUSAL_LIKELIHOOD} | index(language).likelihoods(question)
     ours = familiarity(language).of(question)
 
-    def guess_of(text: str, confidence: float, *, is_models: bool) -> Guess:
+    def guess_of(text: str, confidence: float) -> Guess:
         fits = 1 - ours if text == refusal(language) else ours
-        certainty = confidence * likely[text] * fits**FAMILIARITY_POWER
-        return Guess(language, text, certainty, is_models=is_models)
+        return Guess(language, text, confidence * likely[text] * fits**FAMILIARITY_POWER)
 
-    guesses = [guess_of(max(likely, key=lambda text: likely[text]), (1 - confidence) / 2, is_models=False)]
+    guesses = [guess_of(max(likely, key=lambda text: likely[text]), (1 - confidence) / 2)]
     begun = (text for text in likely if beginning and (text.startswith(beginning) or beginning.startswith(text)))
-    guesses += [guess_of(text, confidence, is_models=True) for text in begun]
+    guesses += [guess_of(text, confidence) for text in begun]
     return max(guesses, key=lambda each: each.certainty)
 
 

@@ -10,22 +10,20 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from guide.certainty import ALWAYS, Certainty, Guess, guess, load_certainty
+from guide.certainty import Certainty, Guess, guess, load_certainty
 from guide.corpus import LANGUAGES, OFF_TOPIC, Example, load_corpus
 from guide.nearest import UNSURE, unsure_answer
 
 MODEL_DIR = Path(__file__).parent / "model"
-MAX_ANSWER_TOKENS = 110
-BATCH = 64
+BATCH = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """An answer, how sure the guide was of how it begins, and that beginning."""
+class Beginning:
+    """How the model begins its answer, and how sure it is of that."""
 
     text: str
     confidence: float
-    beginning: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +32,19 @@ class Guide:
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
-    certainty: Certainty = ALWAYS
+    certainty: Certainty
 
-    def answer(self, questions: Sequence[str]) -> list[Said]:
-        """Return the greedy answer to each question, in the order asked, however unsure."""
+    def begin(self, questions: Sequence[str]) -> list[Beginning]:
+        """Return the greedy beginning of the answer to each question, as far as it decides, in the order asked."""
         order = sorted(range(len(questions)), key=lambda i: len(questions[i].encode()))
-        answers = [Said("", 0.0, "")] * len(questions)
+        beginnings: dict[int, Beginning] = {}
         for start in range(0, len(order), BATCH):
             chosen = order[start : start + BATCH]
-            for i, said in zip(chosen, self._answer_batch([questions[i] for i in chosen]), strict=True):
-                answers[i] = said
-        return answers
+            begun = self._begin_batch([questions[i] for i in chosen])
+            beginnings.update(zip(chosen, begun, strict=True))
+        return [beginnings[i] for i in range(len(questions))]
 
-    def _answer_batch(self, questions: Sequence[str]) -> list[Said]:
+    def _begin_batch(self, questions: Sequence[str]) -> list[Beginning]:
         prompts = [
             self.tokenizer.apply_chat_template(
                 [{"role": "user", "content": question}], tokenize=False, add_generation_prompt=True
@@ -58,25 +56,19 @@ class Guide:
             output = self.model.generate(
                 **inputs,
                 do_sample=False,
-                max_new_tokens=MAX_ANSWER_TOKENS,
+                max_new_tokens=self.certainty.confidence_tokens,
                 return_dict_in_generate=True,
                 output_logits=True,
             )
         new = output.sequences[:, inputs["input_ids"].shape[1] :]
-        texts: list[str] = self.tokenizer.batch_decode(new, skip_special_tokens=True)
-        first = new[:, : self.certainty.confidence_tokens or None]
         # Without the part of a character that the next token completes, as the engine says it.
-        beginnings = [text.rstrip("\ufffd") for text in self.tokenizer.batch_decode(first, skip_special_tokens=True)]
-        return [Said(*said) for said in zip(texts, self._confidences(new, output.logits), beginnings, strict=True)]
+        texts = [text.rstrip("\ufffd") for text in self.tokenizer.batch_decode(new, skip_special_tokens=True)]
+        return [Beginning(*begun) for begun in zip(texts, self._confidences(new, output.logits), strict=True)]
 
     def _confidences(self, new: Tensor, logits: Sequence[Tensor]) -> list[float]:
         """Return the product of the probabilities of each answer's first tokens, its end included."""
-        deciding = self.certainty.confidence_tokens
-        if not deciding:
-            return [1.0] * len(new)
-        first = new[:, :deciding]
-        chances = torch.stack(logits[:deciding], dim=1).softmax(-1).gather(-1, first.unsqueeze(-1)).squeeze(-1)
-        is_end = first == self.tokenizer.eos_token_id
+        chances = torch.stack(tuple(logits), dim=1).softmax(-1).gather(-1, new.unsqueeze(-1)).squeeze(-1)
+        is_end = new == self.tokenizer.eos_token_id
         is_after_end = is_end.cumsum(1) - is_end.long() > 0
         confidences: list[float] = chances.masked_fill(is_after_end, 1.0).prod(1).tolist()
         return confidences
@@ -87,29 +79,23 @@ class Outcome:
     """A question with what the guide said to it."""
 
     example: Example
-    said: Said
     best: Guess
-    """The likeliest answer."""
+    """The likeliest answer, which the site would give if it were never unsure."""
     certainty: Certainty
 
     @property
-    def best_text(self) -> str:
-        """What the site would say if it were never unsure."""
-        return self.said.text if self.best.is_models else self.best.text
-
-    @property
     def is_exact(self) -> bool:
-        """Tell whether that is what was expected, to the letter."""
-        return self.best_text == self.example.text
+        """Tell whether that is the expected one."""
+        return self.best.text == self.example.text
 
     @property
     def reply(self) -> str:
         """Return what the site says."""
-        return self.best_text if self.certainty.suffices(self.best) else unsure_answer(self.example.question)
+        return self.best.text if self.certainty.suffices(self.best) else unsure_answer(self.example.question)
 
     @property
     def is_right(self) -> bool:
-        """Tell whether the site says what was expected, to the letter."""
+        """Tell whether the site says what was expected."""
         return self.reply == self.example.text
 
     @property
@@ -183,9 +169,9 @@ def load_guide(folder: Path = MODEL_DIR) -> Guide:
 
 def evaluate(guide: Guide, examples: Sequence[Example]) -> Report:
     """Return the guide's answers to these questions."""
-    said = guide.answer([example.question for example in examples])
-    best = [guess(e.question, s.beginning, s.confidence) for e, s in zip(examples, said, strict=True)]
-    return Report(tuple(Outcome(*each, guide.certainty) for each in zip(examples, said, best, strict=True)))
+    begun = guide.begin([example.question for example in examples])
+    best = [guess(e.question, b.text, b.confidence) for e, b in zip(examples, begun, strict=True)]
+    return Report(tuple(Outcome(*each, guide.certainty) for each in zip(examples, best, strict=True)))
 
 
 def _score(outcomes: Sequence[Outcome]) -> Score:
@@ -208,7 +194,7 @@ def main() -> None:
     development = evaluate(guide, corpus.development())
     for outcome in development.mistakes():
         doubt = "unsure: " if outcome.is_unsure else ""
-        print(f"[{outcome.example.answer}] {outcome.example.question}\n    {doubt}{outcome.said.text}")
+        print(f"[{outcome.example.answer}] {outcome.example.question}\n    {doubt}{outcome.best.text}")
     print(f"\ndevelopment\n{development.table()}\n\nheld out\n{evaluate(guide, corpus.held_out()).table()}")
 
 

@@ -51,7 +51,7 @@ class Index:
         self._by_title = {normalise(wording.title): wording.text for wording in self._wordings}
 
     def nearest(self, question: str, most: int = 3) -> list[Nearest]:
-        """Return the nearest answers, nearest first; none where even that has hardly a word in common with the question."""
+        """Return the nearest answers, nearest first; none where even that has hardly a word in common with it."""
         best = heapq.nlargest(most, self._compare(question), key=lambda found: found.similarity)
         return best if best[0].similarity >= self._least else []
 

@@ -251,7 +251,7 @@ def train(corpus: Corpus, plan: Plan) -> Guide:
             step_once.step()
         if step % 50 == 0 or step == plan.steps - 1:
             print(f"step {step:>5}  loss {loss.item():.3f}  {time.monotonic() - started:.0f} s", flush=True)
-    return Guide(model.eval(), tokenizer)
+    return Guide(model.eval(), tokenizer, Certainty(confidence_tokens=SHORT))
 
 
 def save(guide: Guide, folder: Path) -> None:
@@ -264,13 +264,12 @@ def save(guide: Guide, folder: Path) -> None:
 
 def draw_line(guide: Guide, corpus: Corpus) -> Guide:
     """Return the guide with lines above all that it would say to the foreign questions for development."""
-    trial = replace(guide, certainty=Certainty(confidence_tokens=SHORT))
-    foreign = [o for o in evaluate(trial, corpus.development()).outcomes if o.example.answer == OFF_TOPIC]
+    foreign = [o for o in evaluate(guide, corpus.development()).outcomes if o.example.answer == OFF_TOPIC]
     least = {
         language: line_above(o.best.certainty for o in foreign if o.best.language == language and not o.is_exact)
         for language in LANGUAGES
     }
-    return replace(guide, certainty=Certainty(confidence_tokens=SHORT, least=least))
+    return replace(guide, certainty=replace(guide.certainty, least=least))
 
 
 def main(output: Path = MODEL_DIR) -> None:

@@ -68,12 +68,38 @@ def line(backend) -> Certainty:
 
 
 async def test_it_works(backend, script, line):
-    finish = Finish("stop", Usage(9, 30))
-    script(Stage("reading"), Confidence(0.99), TextDelta("Type "), TextDelta("`make run`."), finish)
+    text = text_of("run")
+    said = [Stage("reading"), TextDelta(text[:5]), TextDelta(text[5:]), Finish("stop", Usage(9, 30))]
+    script(Confidence(0.99), *said)
 
-    events = await answer(backend, ask(("user", QUESTION)))
+    assert await answer(backend, ask(("user", QUESTION))) == said
 
-    assert events == [Stage("reading"), TextDelta("Type "), TextDelta("`make run`."), finish]
+
+@pytest.mark.parametrize("slip", [TextDelta(" in the poject folder."), Finish("stop", Usage(9, 14))])
+async def test_where_the_model_slips_the_rest_is_taken_from_the_corpus(backend, script, line, slip):
+    beginning = "Type `make run`"
+    base = script(Confidence(0.99), TextDelta(beginning), slip, TextDelta("Worse."), Finish("stop"))
+
+    *deltas, finish = await answer(backend, ask(("user", QUESTION)))
+
+    assert deltas == [TextDelta(beginning), TextDelta(text_of("run").removeprefix(beginning))]
+    assert finish.reason == "stop"
+    assert finish.usage.output_tokens >= backend.certainty.confidence_tokens
+    assert base.is_closed
+    assert TextDelta("Worse.") not in base.said
+
+
+async def test_what_ends_at_its_longest_stays_so(backend, script, line):
+    said = [TextDelta("Type `make run`"), Finish("length", Usage(9, 14))]
+    script(Confidence(0.99), *said)
+
+    assert await answer(backend, ask(("user", QUESTION))) == said
+
+
+async def test_a_model_that_says_nothing_is_helped_out(backend, script, line):
+    script(Confidence(0.9), Finish("stop"))
+
+    assert (await answer(backend, ask(("user", QUESTION))))[0] == TextDelta(text_of("run"))
 
 
 async def test_below_the_line_it_lists_the_nearest_questions(backend, script):

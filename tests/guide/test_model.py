@@ -115,11 +115,12 @@ def test_it_answers_the_questions_that_it_lists_when_it_is_unsure(guide):
 
 def test_its_confidence_is_the_product_of_the_first_probabilities(guide):
     question = "which port"
-    (said,) = guide.answer([question])
+    (begun,) = guide.begin([question])
     ids = guide.tokenizer.encode(render(guide, ("user", question)))
-    first = guide.tokenizer.encode(said.text)[: guide.certainty.confidence_tokens]
+    first = guide.tokenizer.encode(begun.text)
     with torch.inference_mode():
         chances = guide.model(torch.tensor([ids + first])).logits[0].softmax(-1)
     expected = torch.stack([chances[len(ids) - 1 + i, token] for i, token in enumerate(first)]).prod().item()
 
-    assert said.confidence == pytest.approx(expected, abs=1e-3)
+    assert len(first) == guide.certainty.confidence_tokens
+    assert begun.confidence == pytest.approx(expected, abs=1e-3)
