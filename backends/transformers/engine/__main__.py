@@ -170,10 +170,10 @@ def _make_scheduler(model: LoadedModel, options: EngineOptions) -> Scheduler:
     from backends.transformers.engine.graphs import GraphedSteps
     from backends.transformers.engine.scheduler import Scheduler
     from backends.transformers.engine.slots import Slots
-    from backends.transformers.engine.steps import Steps
+    from backends.transformers.engine.traces import TracedSteps
 
     slots = Slots(model.network, count=options.slots, context=model.context)
-    steps = (GraphedSteps if model.device.type == "cuda" else Steps)(model.network, slots)
+    steps = (GraphedSteps if model.device.type == "cuda" else TracedSteps)(model.network, slots)
     steps.check()
     steps.warm_up()
     return Scheduler(model, steps, options)

@@ -51,6 +51,7 @@ class GraphedSteps(Steps):
             for count in reversed(self._counts):
                 for span in reversed(self._spans):
                     self._recordings[count, span] = self._record(count, span, pool)
+            self.tuning = ("CUDA graphs",)
         except (torch.AcceleratorError, torch.OutOfMemoryError, RuntimeError) as error:
             logger.warning("Steps are not recorded as CUDA graphs: %s", error)
             self._recordings.clear()

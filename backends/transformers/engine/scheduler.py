@@ -108,7 +108,7 @@ class Scheduler:
         return {
             "device": str(model.device),
             "dtype": model.dtype,
-            "tuning": list(model.tuning),
+            "tuning": [*model.tuning, *self._steps.tuning],
             "context": model.context,
             "slots": self._slots.count,
             "active": len(self._rows),

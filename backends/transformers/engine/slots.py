@@ -59,7 +59,7 @@ class SlotLayer(CacheLayerMixin):  # type: ignore[misc]
             # Ten times as quick for a few tokens as an assignment by three indices.
             lines = states.transpose(1, 2).reshape(-1, states.shape[-1]).to(memory.dtype)
             memory.view(-1, memory.shape[-1]).index_copy_(0, self._places, lines)
-        seen = slice(window.first, window.first + len(window.rows)), slice(None), slice(window.span)
+        seen = slice(window.first, window.first + window.rows.shape[0]), slice(None), slice(window.span)
         return self.keys[seen], self.values[seen]
 
     # The models are told positions and mask, and need none of these.
@@ -113,7 +113,7 @@ class Slots:
         return self.bytes // (self.count * self.context)
 
     def window(self, first: int, positions: torch.Tensor, span: int) -> Window:
-        return Window(self._rows[first : first + len(positions)], positions, first, span)
+        return Window(self._rows[first : first + positions.shape[0]], positions, first, span)
 
     def open(self, window: Window) -> Cache:
         """Return the cache of which the next forward pass reads and writes this window."""

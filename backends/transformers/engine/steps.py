@@ -21,6 +21,9 @@ WARM_UP_TOKENS = 64
 class Steps:
     """What the scheduler asks of the model. Logits come back in float32, ``[n, vocabulary]``."""
 
+    tuning: tuple[str, ...] = ()
+    """What was done to make them quicker."""
+
     def __init__(self, network: PreTrainedModel, slots: Slots) -> None:
         self.network = network
         self.slots = slots
@@ -85,8 +88,15 @@ class Steps:
 
         ``tokens`` is ``[n, q]``, as the window's positions are.
         """
+        return self.calculate(tokens, window, self.mask(window))
+
+    def mask(self, window: Window) -> torch.Tensor:
+        """Return what is added to the scores of attention in all layers, ``[n, 1, q, span]``."""
         visible = self._places[: window.span] <= window.positions.unsqueeze(-1)
-        mask = torch.where(visible, self._seen, self._hidden).unsqueeze(1)  # [n, 1, q, span], made once for all layers
+        return torch.where(visible, self._seen, self._hidden).unsqueeze(1)
+
+    def calculate(self, tokens: torch.Tensor, window: Window, mask: torch.Tensor) -> torch.Tensor:
+        """One pass with the mask of its window."""
         output = self.network(
             input_ids=tokens,
             position_ids=window.positions,

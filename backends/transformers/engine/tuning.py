@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.activations import NewGELUActivation
 from transformers.models.gpt2.modeling_gpt2 import GPT2MLP
@@ -20,6 +20,7 @@ from transformers.pytorch_utils import Conv1D
 
 from backends.transformers.engine import attention
 from backends.transformers.engine.probes import is_close, probe
+from backends.transformers.engine.scripts import scripted_in_traces
 
 logger = logging.getLogger(__name__)
 
@@ -32,16 +33,21 @@ class PackedLinear(nn.Module):  # type: ignore[misc]
 
     def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
         super().__init__()
-        self.weight = torch.ops.mkldnn._reorder_linear_weight(weight, 1)
+        self.register_buffer("weight", torch.ops.mkldnn._reorder_linear_weight(weight, 1), persistent=False)
         self.bias = bias
         self.out_features, self.in_features = weight.shape
         self.activation = "none", ""
         """What is done with the sums before they leave the kernel, in its words: a function and its kind."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        function, kind = self.activation
-        output: torch.Tensor = torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, function, [], kind)
+        output: torch.Tensor = _multiply(x, self.weight, self.bias, *self.activation)
         return output
+
+
+@scripted_in_traces
+def _multiply(x: Tensor, weight: Tensor, bias: Tensor | None, function: str, kind: str) -> Tensor:
+    no_numbers = torch.jit.annotate(list[int | float | complex | None], [])
+    return torch.ops.mkldnn._linear_pointwise(x, weight, bias, function, no_numbers, kind)
 
 
 class CentredHead(nn.Module):  # type: ignore[misc]

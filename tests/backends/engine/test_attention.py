@@ -47,7 +47,17 @@ def test_heads_may_share_keys(monkeypatch):
 
 
 def test_memory_made_in_inference_mode_serves_outside_of_it():
-    wide = attention._Wide()
+    attention._memories.cache_clear()
+    tensors_of_five = tensors(1)
     with torch.inference_mode():
-        wide.copy_of(torch.ones(4, dtype=torch.bfloat16))
-    assert wide.copy_of(torch.zeros(3, dtype=torch.bfloat16)).tolist() == [0, 0, 0]
+        within, _ = attention.attend_in_float32(MODULE, *tensors_of_five)
+    outside, _ = attention.attend_in_float32(MODULE, *tensors_of_five)
+    assert torch.equal(within, outside)
+
+
+def test_an_answer_that_is_larger_than_the_memory_is_widened_all_the_same():
+    query, keys, values, mask = tensors(1)
+    small = torch.empty(7), torch.empty(7)
+    found = attention._attend_with_one(query, keys, values, mask, None, 1, *small)
+    wanted, _ = sdpa_attention_forward(MODULE, query.float(), keys.float(), values.float(), mask)
+    assert torch.equal(found, wanted.bfloat16())
