@@ -5,14 +5,18 @@ from __future__ import annotations
 import time
 from collections import deque
 
-MOST_TOKENS = 512
-"""Tokens of prompts read in one go, where nobody waits for a next token: enough to keep the processor busy."""
+FIRST_TOKENS = 512
+"""Tokens of prompts read in one go, before it is known how long that takes."""
+MOST_TOKENS = 1024
+"""What is read in one go on a quick device, where nobody waits for a next token: enough to keep it busy."""
+MOST_SECONDS = 0.5
+"""On a slow one, as much as takes so long: who comes meanwhile is taken in only afterwards."""
 LEAST_TOKENS = 32
 """Fewer cost what a pass costs, whatever they are."""
 READING_SHARE = 1.0
 """Reading may take as long as so many writing steps. It is a guess from what reading took before, mostly together with
 others and so quicker: the gaps of those who write become three to four times as long."""
-CROWD_SHARE = 2.0
+CROWD_SHARE = 4.0
 """The same for each reader beside one writer: where many wait for a first token, few for a next one, those go first."""
 GREATEST_SHARE = 16.0
 MEMORY = 0.8
@@ -39,11 +43,13 @@ class Pace:
 
     def tokens_to_read(self, *, reading: int, writing: int) -> int:
         """Return how many tokens of prompts the next pass may read, with so many answers on either side."""
-        if not writing or not self._read_seconds_per_token or not self._write_seconds:
-            return MOST_TOKENS
-        share = min(max(READING_SHARE, CROWD_SHARE * reading / writing), GREATEST_SHARE)
-        tokens = share * self._write_seconds / self._read_seconds_per_token
-        return max(LEAST_TOKENS, min(MOST_TOKENS, int(tokens)))
+        if not self._read_seconds_per_token:
+            return FIRST_TOKENS
+        seconds = MOST_SECONDS
+        if writing and self._write_seconds:
+            share = min(max(READING_SHARE, CROWD_SHARE * reading / writing), GREATEST_SHARE)
+            seconds = min(seconds, share * self._write_seconds)
+        return max(LEAST_TOKENS, min(MOST_TOKENS, int(seconds / self._read_seconds_per_token)))
 
     def tokens_per_second(self) -> float:
         """Return what all answers together were written at, over the last few seconds."""
