@@ -35,7 +35,9 @@ class Pace:
 
     def has_read(self, tokens: int, seconds: float) -> None:
         if tokens >= LEAST_TOKENS:
-            self._read_seconds_per_token = _blend(self._read_seconds_per_token, seconds / tokens)
+            # Each pass goes through all weights, which is most of what a step of writing does.
+            own = max(seconds - self._write_seconds, seconds / 2)
+            self._read_seconds_per_token = _blend(self._read_seconds_per_token, own / tokens)
 
     def has_written(self, tokens: int, seconds: float) -> None:
         self._write_seconds = _blend(self._write_seconds, seconds)

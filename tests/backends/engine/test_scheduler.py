@@ -347,9 +347,9 @@ def test_status_counts(gpt2):
 def test_reading_takes_no_more_than_a_few_steps_time():
     measured = pace.Pace()
     assert measured.tokens_to_read(reading=1, writing=4) == pace.FIRST_TOKENS
-    for _ in range(20):
-        measured.has_read(100, 0.1)
+    for _ in range(30):
         measured.has_written(4, 0.06)
+        measured.has_read(100, 0.16)  # a step's time goes into the weights, 1 ms into each token
     assert measured.tokens_to_read(reading=1, writing=4) == pytest.approx(60, abs=1)
     assert measured.tokens_to_read(reading=3, writing=2) == pytest.approx(360, abs=1)
     measured.has_read(1, 5.0)  # one token costs a whole pass, and says nothing about many
@@ -359,7 +359,7 @@ def test_reading_takes_no_more_than_a_few_steps_time():
 @pytest.mark.parametrize(("seconds", "tokens"), [(0.00001, pace.MOST_TOKENS), (0.001, 500), (1.0, pace.LEAST_TOKENS)])
 def test_reading_is_bounded_where_nobody_waits_for_a_next_token(seconds, tokens):
     measured = pace.Pace()
-    measured.has_read(100, 100 * seconds)
+    measured.has_read(100, 100 * seconds)  # before anything was written
     assert measured.tokens_to_read(reading=9, writing=0) == pytest.approx(tokens, abs=1)
     measured.has_written(4, 1.0)
     assert measured.tokens_to_read(reading=99, writing=1) == pytest.approx(tokens, abs=1)
