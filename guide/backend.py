@@ -30,13 +30,14 @@ class GuideBackend(TransformersBackend):
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[StreamEvent]:
         question = next((m.content for m in reversed(request.messages) if m.role == "user"), "")
+        is_checked = self._is_checked(request)
         confidence, known, said = 0.0, "", ""
         async with aclosing(super().stream(request)) as events:
             async for event in events:
                 if isinstance(event, Confidence):
                     confidence = event.probability
                     continue
-                if isinstance(event, TextDelta | Finish) and self._is_checked(request):
+                if isinstance(event, TextDelta | Finish) and is_checked:
                     piece = event.text if isinstance(event, TextDelta) else ""
                     # In a thread: the first call reads the corpus.
                     known = known or await asyncio.to_thread(self._known, question, piece, confidence)

@@ -20,7 +20,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from chat import audit, pieces, rollups
-from chat.models import Conversation, Kept, PurgeRun
+from chat.models import Conversation, Kept, PurgeRun, UsageRecord
 from chat.retention import rules as retention
 from chat.retention.deleting import delete_untouched, purge_deleted
 from chat.retention.rules import Due
@@ -206,12 +206,8 @@ def _erase_deleted() -> Step:
 
 def _forget_rows() -> Step:
     for due, rows in _dues():
-        if due.kind in {Kept.IMPORTS, Kept.FLAGS, Kept.USAGE, Kept.SESSIONS}:
-            pks = list(rows.order_by().values_list("pk", flat=True)[:AT_ONCE])
-            if pks:
-                some = rows.model._default_manager.filter(pk__in=pks)
-                some.forget() if due.kind == Kept.USAGE else some.delete()
-                return Step({_name(due): len(pks)})
+        if due.kind in {Kept.IMPORTS, Kept.FLAGS, Kept.USAGE, Kept.SESSIONS} and (gone := _delete_some(rows)):
+            return Step({_name(due): gone})
     return _NOTHING
 
 
@@ -226,8 +222,10 @@ def _forget_sums() -> Step:
 
 
 def _delete_some(rows: QuerySet[Any]) -> int:
+    """Delete as many of them as one step may; return how many."""
     pks = list(rows.order_by().values_list("pk", flat=True)[:AT_ONCE])
-    rows.model._default_manager.filter(pk__in=pks).delete()
+    some = rows.model._default_manager.filter(pk__in=pks)
+    some.forget() if rows.model is UsageRecord else some.delete()
     return len(pks)
 
 
@@ -238,11 +236,9 @@ def _forget_entries() -> Step:
         last = retention.old_entries(due, now).order_by("-number").first()
         if last and last.number > audit.anchor().number:
             audit.forget_through(last.number)
-        if limit := due.limit(now):
-            old = list(LogEntry.objects.filter(action_time__lt=limit).values_list("pk", flat=True)[:AT_ONCE])
-            if old:
-                LogEntry.objects.filter(pk__in=old).delete()
-                return Step({"admin log": len(old)})
+        limit = due.limit(now)
+        if limit and (gone := _delete_some(LogEntry.objects.filter(action_time__lt=limit))):
+            return Step({"admin log": gone})
     gone = audit.forget_some(AT_ONCE)
     return Step({Kept.AUDIT.value: gone}) if gone else _NOTHING
 
